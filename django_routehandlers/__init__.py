@@ -1,0 +1,32 @@
+"""
+Route handlers for Django: a folder is a URL, a function named ``GET`` is a handler.
+
+The names below are what the author of a ``route.py`` file needs. They are imported
+on first use, so that importing this package needs no ready app registry.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_routehandlers.responses.json import JSONResponse
+    from django_routehandlers.responses.ndjson import NDJSONResponse
+
+__version__ = "0.1.0"
+
+__all__ = ["JSONResponse", "NDJSONResponse"]
+
+
+def __getattr__(name: str) -> object:
+    match name:
+        case "JSONResponse":
+            module = "django_routehandlers.responses.json"
+        case "NDJSONResponse":
+            module = "django_routehandlers.responses.ndjson"
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

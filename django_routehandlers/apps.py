@@ -1,0 +1,127 @@
+"""The app: walks the ``routes/`` directories at start-up and keeps the table of routes."""
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import cast
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import register
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.urls import clear_url_caches
+from django.utils.autoreload import autoreload_started, file_changed
+
+from django_routehandlers.autoreload import is_known_folder, watch_routes
+from django_routehandlers.checks import TAG, check_routes
+from django_routehandlers.conf import SETTING, get_config, read_config
+from django_routehandlers.exceptions import Mistake
+from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
+from django_routehandlers.routing.patterns import RouteTable, forget_reversals
+from django_routehandlers.routing.segments import Segment, SegmentError, SegmentKind, parse_segment
+from django_routehandlers.table import build_table
+
+
+class RouteHandlersConfig(AppConfig):
+    """
+    Serves the ``routes/`` directory of every installed app.
+
+    Directories are read in ``ready()``, names only. Route files are imported when the URLconf
+    first needs them, since apps further down ``INSTALLED_APPS`` are not ready during ours.
+    """
+
+    name = "django_routehandlers"
+    verbose_name = "Route handlers"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Walk the directories; register the checks and the autoreloader's signals. May run again."""
+        self._lock = threading.RLock()
+        self._building = False
+        self.forget()
+        register(check_routes, TAG)
+        uid = "django_routehandlers"
+        setting_changed.connect(_setting_changed, dispatch_uid=uid)
+        autoreload_started.connect(watch_routes, dispatch_uid=uid)
+        file_changed.connect(is_known_folder, dispatch_uid=uid)
+
+    def forget(self) -> None:
+        """Walk the directories again and drop the table, which is built anew when it is asked for."""
+        self._tree, self._mistakes = _discover()
+        self._table: RouteTable | None = None
+        clear_url_caches()
+
+    def discover(self) -> RouteTree:
+        """Return the routes as the directories name them at this moment."""
+        return _discover()[0]
+
+    @property
+    def tree(self) -> RouteTree:
+        """The project's routes as their directories name them, in match order."""
+        return self._tree
+
+    @property
+    def table(self) -> RouteTable:
+        """The table of the project's routes; the first to ask imports the route files."""
+        return self._table or self._build()
+
+    def _build(self) -> RouteTable:
+        with self._lock:
+            if self._building:
+                raise ImproperlyConfigured(
+                    "A route file asks for the routes while they are being imported. "
+                    "At the top level of a module a URL is known later: use reverse_lazy()."
+                )
+            if self._table is None:
+                self._building = True
+                try:
+                    self._table = build_table(self._tree, get_config(), self._mistakes)
+                finally:
+                    self._building = False
+            return self._table
+
+
+def _setting_changed(*, setting: str, **kwargs: object) -> None:
+    # Through the registry: INSTALLED_APPS may have been changed and restored since, with configs of their own.
+    if setting == SETTING and apps.is_installed("django_routehandlers"):
+        get_config.cache_clear()
+        cast("RouteHandlersConfig", apps.get_app_config("django_routehandlers")).forget()
+        forget_reversals()
+
+
+def _discover() -> tuple[RouteTree, tuple[Mistake, ...]]:
+    config, mistakes = read_config(getattr(settings, SETTING, {}))
+    found = [*mistakes]
+    prefixes: dict[str, tuple[Segment, ...]] = {}
+    for label, path in config.PREFIXES.items():
+        prefix = _prefix(label, path)
+        if isinstance(prefix, Mistake):
+            found.append(prefix)
+        else:
+            prefixes[label] = prefix
+    return discover_routes(_directories(prefixes, found)), tuple(found)
+
+
+def _directories(prefixes: dict[str, tuple[Segment, ...]], found: list[Mistake]) -> Iterator[RoutesDirectory]:
+    for app in apps.get_app_configs():
+        path = os.path.join(app.path, ROUTES_DIRECTORY)
+        if os.path.isdir(path):
+            yield RoutesDirectory(app.label, f"{app.name}.{ROUTES_DIRECTORY}", path, prefixes.get(app.label, ()))
+        elif not os.path.isdir(app.path):
+            what = "the app is not in a directory (in a zip file, perhaps), so its routes cannot be read."
+            found.append(Mistake(app.path, 0, "W019", app.label, what, "Install the app unzipped."))
+
+
+def _prefix(label: str, path: str) -> tuple[Segment, ...] | Mistake:
+    where = f"{SETTING}['PREFIXES'][{label!r}]"
+    if label not in apps.app_configs:
+        remedy = f"Use one of {', '.join(sorted(apps.app_configs))}."
+        return Mistake("", 0, "E003", where, "no installed app has this label.", remedy)
+    try:
+        segments = tuple(parse_segment(part) for part in path.strip("/").split("/") if part)
+    except SegmentError as error:
+        return Mistake("", 0, "E003", where, error.what, 'Write static segments, such as "shop/".')
+    if any(segment.kind is not SegmentKind.STATIC for segment in segments):
+        return Mistake("", 0, "E003", where, f"{path!r} is not static.", 'Write static segments, such as "shop/".')
+    return segments

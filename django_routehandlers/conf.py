@@ -1,0 +1,78 @@
+"""Turn ``settings.ROUTEHANDLERS`` into one frozen object, read through ``get_config()``."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from django_routehandlers.exceptions import Mistake
+
+SETTING = "ROUTEHANDLERS"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of route handlers, with the defaults of those that are not set."""
+
+    TRAILING_SLASH: bool = False
+    """Whether the URLs of routes end in a slash; the other form answers 308."""
+    PREFIXES: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """App label → URL path below which that app's routes are served, such as ``"shop/"``."""
+
+
+@lru_cache(maxsize=1)
+def get_config() -> Config:
+    """Return the settings in force. A value of the wrong type counts as not set: a check reports it."""
+    return read_config(getattr(settings, SETTING, {}))[0]
+
+
+def read_config(value: object) -> tuple[Config, tuple[Mistake, ...]]:
+    """Return the configuration that *value* means, and what is wrong with it."""
+    if not isinstance(value, Mapping):
+        what = f"must be a dict, not {type(value).__name__}."
+        return Config(), (_mistake("E001", SETTING, what, f"Write {SETTING} = {{…}}."),)
+    known: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    names = [setting.name for setting in fields(Config)]
+    for key, entry in cast("Mapping[object, object]", value).items():
+        where = f"{SETTING}[{key!r}]"
+        if key not in names:
+            mistakes.append(_mistake("E002", where, "is not a setting.", _nearest(str(key), names)))
+        elif problem := _wrong_type(str(key), entry):
+            mistakes.append(_mistake("E001", where, *problem))
+        else:
+            known[str(key)] = entry
+    return Config(**known), tuple(mistakes)
+
+
+def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
+    if key == "TRAILING_SLASH" and not isinstance(value, bool):
+        return f"must be True or False, not {value!r}.", "Write True or False."
+    if key == "PREFIXES" and not (
+        isinstance(value, Mapping)
+        and all(isinstance(part, str) for pair in cast("Mapping[object, object]", value).items() for part in pair)
+    ):
+        return f"must map app labels to URL paths, not {value!r}.", 'Write {"shop": "shop/"}.'
+    return None
+
+
+def _nearest(key: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(key.upper(), names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known settings: {', '.join(names)}."
+
+
+def _mistake(id: str, where: str, what: str, remedy: str) -> Mistake:
+    return Mistake(file="", line=0, id=id, where=where, what=what, remedy=remedy)
+
+
+def _clear_config(*, setting: str, **kwargs: object) -> None:
+    if setting == SETTING:
+        get_config.cache_clear()
+
+
+setting_changed.connect(_clear_config, dispatch_uid="django_routehandlers.conf")

@@ -1,0 +1,211 @@
+"""
+Turn the handlers of a route into the one Django view that answers it.
+
+One body of logic, before and after the handler; two thin edges around it. A route whose
+handlers are all plain functions is a sync view, which Django itself runs in a worker thread
+under ASGI and directly under WSGI; any other route is an async view.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from django_routehandlers.handlers.failures import answer_failure
+from django_routehandlers.handlers.signature import Handler, Plan
+from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
+from django_routehandlers.responses.conversion import to_response
+from django_routehandlers.responses.problems import ProblemResponse
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Names that make a function of a route file a handler."""
+
+View = Callable[..., Any]
+
+
+def _is_coroutine_function(function: Handler) -> bool:
+    # On Python 3.11 only asgiref's knows functions marked as coroutine functions, as Django's decorators are.
+    return iscoroutinefunction(function)  # pyright: ignore[reportDeprecated]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundHandler:
+    """A handler with the plan that fills its parameters."""
+
+    function: Handler
+    plan: Plan
+    label: str
+    """What errors call it: route id, method and file."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs on the event loop, decorators included."""
+        return _is_coroutine_function(self.function) or inspect.isasyncgenfunction(self.function)
+
+    @property
+    def is_written_async(self) -> bool:
+        """Whether it is async below its decorators."""
+        inner = inspect.unwrap(self.function)
+        return self.is_async or _is_coroutine_function(inner) or inspect.isasyncgenfunction(inner)
+
+    def sync_call(self) -> Handler:
+        """Return what runs the handler in a thread: under ``ATOMIC_REQUESTS``, in a transaction."""
+        call = self.function
+        if self.is_written_async:
+            return call
+        # Django looks at the view for non_atomic_requests(); ours answers several handlers, so each is asked.
+        exempt: set[str] = getattr(call, "_non_atomic_requests", set())
+        for alias in connections:
+            if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
+                call = transaction.atomic(using=alias)(call)
+        return call
+
+    def async_call(self) -> Callable[..., Awaitable[Any]]:
+        """Return what runs the handler on the event loop, in a worker thread where it is sync."""
+        function = self.function
+        if _is_coroutine_function(function):
+            return function
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            return _returns(function)
+        return _awaited(sync_to_async(self.sync_call(), thread_sensitive=True))
+
+
+def _returns(function: Handler) -> Callable[..., Awaitable[Any]]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _awaited(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result = await function(*args, **kwargs)
+        # A sync decorator around an async handler returns what is still to be awaited.
+        return await result if inspect.isawaitable(result) else result
+
+    return call
+
+
+def make_view(handlers: Mapping[str, BoundHandler]) -> View:
+    """
+    Return the view that answers a route.
+
+    Args:
+        handlers: Method → handler, as the route file defines them.
+    """
+    table = dict(handlers)
+    if "GET" in table:
+        table.setdefault("HEAD", table["GET"])
+    allow = ", ".join(sorted({*table, "OPTIONS"}))
+    is_async = any(handler.is_written_async for handler in handlers.values())
+    view = _async_view(table, allow) if is_async else _sync_view(table, allow)
+    mark_view(view)
+    if all(getattr(handler.function, "login_required", True) is False for handler in handlers.values()):
+        view.login_required = False
+    view.handlers = dict(handlers)
+    return view
+
+
+def mark_view(view: Any) -> None:
+    """Tell Django that our own rule stands in for its CSRF token, and our own transactions for the view's."""
+    view.csrf_exempt = True
+    for alias in connections:
+        transaction.non_atomic_requests(using=alias)(view)
+
+
+def handlers_of(view: View) -> Mapping[str, BoundHandler]:
+    """Return the handlers behind a view that ``make_view`` made: those that the file defines, none automatic."""
+    return vars(view)["handlers"]
+
+
+def _async_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
+    calls = {method: handler.async_call() for method, handler in table.items()}
+
+    async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
+        try:
+            ready = _before(request, segments, table, allow)
+            if isinstance(ready, HttpResponseBase):
+                return ready
+            handler, args, kwargs = ready
+            return _after(request, handler, await calls[request.method or ""](*args, **kwargs))
+        except Exception as error:
+            return answer_failure(error, request)
+
+    return view
+
+
+def _sync_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
+    calls = {method: handler.sync_call() for method, handler in table.items()}
+
+    def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
+        try:
+            ready = _before(request, segments, table, allow)
+            if isinstance(ready, HttpResponseBase):
+                return ready
+            handler, args, kwargs = ready
+            return _after(request, handler, calls[request.method or ""](*args, **kwargs))
+        except Exception as error:
+            return answer_failure(error, request)
+
+    return view
+
+
+_Ready = tuple[BoundHandler, tuple[Any, ...], dict[str, Any]]
+
+
+def _before(
+    request: HttpRequest, segments: Mapping[str, Any], table: Mapping[str, BoundHandler], allow: str
+) -> HttpResponseBase | _Ready:
+    method = request.method or ""
+    handler = table.get(method)
+    if handler is None or not _is_as_sent(request, method):
+        if method == "OPTIONS" and handler is None:
+            return _no_content(allow)
+        return ProblemResponse(405, headers={"Allow": allow})
+    if method not in SAFE_METHODS and (reason := _refused(request)):
+        return ProblemResponse(403, detail=reason)
+    args, kwargs = handler.plan.fill(request, segments)
+    return handler, args, kwargs
+
+
+def _after(request: HttpRequest, handler: BoundHandler, result: Any) -> HttpResponseBase:
+    response = to_response(result, handler=handler.label)
+    if request.method == "HEAD" and response.streaming:
+        return _without_stream(response)
+    return response
+
+
+def _is_as_sent(request: HttpRequest, method: str) -> bool:
+    """Return whether the method came in upper case: names of methods are case-sensitive (RFC 9110, section 9.1)."""
+    scope: Mapping[str, Any] | None = getattr(request, "scope", None)
+    sent = scope["method"] if scope is not None else request.META.get("REQUEST_METHOD", method)
+    # A middleware that overrides the method has changed more than its case, on purpose.
+    return sent == method or sent.upper() != method
+
+
+def _refused(request: HttpRequest) -> str | None:
+    fetch_site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
+    if fetch_site is None and origin is None:
+        return None
+    own = f"{request.scheme}://{request.get_host()}"
+    return refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
+
+
+def _no_content(allow: str) -> HttpResponse:
+    response = HttpResponse(status=204, headers={"Allow": allow})
+    del response.headers["Content-Type"]
+    return response
+
+
+def _without_stream(response: HttpResponseBase) -> HttpResponse:
+    """Return the header of a stream that is never run."""
+    bare = HttpResponse(status=response.status_code, reason=response.reason_phrase, headers=dict(response.headers))
+    bare.cookies = response.cookies
+    response.close()
+    return bare

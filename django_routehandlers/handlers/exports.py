@@ -1,0 +1,135 @@
+"""
+Turn the names of a route module into its handlers and its route segment config.
+
+A name that nearly is one of ours is a mistake, not a helper: helpers go to a private folder,
+or begin with an underscore.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from types import ModuleType
+
+from django_routehandlers.handlers.dispatch import METHODS
+from django_routehandlers.handlers.signature import Fault, Handler, line_of
+
+CONFIG_NAMES = ("name",)
+"""Module variables that configure a route."""
+PLANNED_CONFIG_NAMES = (
+    "dynamic",
+    "revalidate",
+    "tags",
+    "depends_on",
+    "generate_static_params",
+    "dynamic_params",
+    "cors",
+    "csrf",
+    "max_duration",
+)
+"""Module variables that have no effect yet: a warning says so."""
+_NO_HANDLERS = ("TRACE", "CONNECT", "QUERY")
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """What a route file defines."""
+
+    handlers: dict[str, Handler]
+    """Method → function, in the order of ``METHODS``."""
+    name: str | None
+    """The URL name that the file gives itself."""
+    faults: tuple[Fault, ...]
+
+
+def read_exports(module: ModuleType) -> Exports:
+    """Return the handlers and the config of a route module, and every mistake in its names."""
+    names = vars(module)
+    handlers: dict[str, Handler] = {}
+    faults = [*_suspects(module)]
+    for method in METHODS:
+        value = names.get(method)
+        if value is None:
+            continue
+        if callable(value) and not inspect.isclass(value):
+            handlers[method] = value
+        else:
+            kind = "a class" if inspect.isclass(value) else f"of type {type(value).__name__}"
+            what = f"{method} is {kind}. A handler is a function."
+            faults.append(Fault("E034", _line(module, method), what, f"Write `async def {method}(request): …`."))
+    if not handlers and not any(fault.id in ("E032", "E034") for fault in faults):
+        what = "the file defines no handler. A route answers at least one method."
+        faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
+    name, wrong = _name(module)
+    return Exports(handlers, name, tuple(sorted([*faults, *wrong], key=lambda fault: (fault.line, fault.id))))
+
+
+def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
+    name: object = vars(module).get("name")
+    if name is None or (isinstance(name, str) and name and ":" not in name):
+        return name, []
+    what = f"name is {name!r}. A URL name is text without a colon, which separates namespaces."
+    return None, [Fault("E035", _line(module, "name"), what, 'Write `name = "product-detail"`.')]
+
+
+def _suspects(module: ModuleType) -> Iterator[Fault]:
+    for name, value in list(vars(module).items()):
+        if name.startswith("_") or name in METHODS or name in CONFIG_NAMES:
+            continue
+        if name in PLANNED_CONFIG_NAMES:
+            if line := _line(module, name):
+                what = f"`{name}` has no effect in this version of django_routehandlers."
+                yield Fault("W036", line, what, "Remove it until it has.")
+        elif callable(value) and (meant := _method_meant(name)):
+            if not inspect.isclass(value) and getattr(value, "__module__", None) == module.__name__:
+                yield _misspelt(name, meant, line_of(value))
+        elif (meant := _config_meant(name)) and (line := _line(module, name)):
+            what = f"`{name}` looks like the route segment config `{meant}`."
+            yield Fault("E033", line, what, f"Rename it to {meant}, or to _{name} if it is yours.")
+
+
+def _misspelt(name: str, meant: str, line: int) -> Fault:
+    if meant in _NO_HANDLERS:
+        what = f"{meant} has no handler. A route answers {', '.join(METHODS)}."
+        return Fault("E032", line, what, f"Remove it, or rename it to _{name.lower()}.")
+    what = f"{name}() answers nothing: a handler is named after its method in capitals."
+    return Fault("E032", line, what, f"Rename it to {meant}, or to _{name} if it is a helper.")
+
+
+@lru_cache(maxsize=4096)
+def _method_meant(name: str) -> str | None:
+    if name.upper() in (*METHODS, *_NO_HANDLERS):
+        return name.upper()
+    return next(iter(get_close_matches(name, METHODS, n=1, cutoff=0.65)), None) if name.isupper() else None
+
+
+@lru_cache(maxsize=4096)
+def _config_meant(name: str) -> str | None:
+    # Names of two thirds the letters are words of their own ("page", "types"); a slip leaves nearly all.
+    return next(iter(get_close_matches(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES), n=1, cutoff=0.85)), None)
+
+
+def _line(module: ModuleType, name: str) -> int:
+    """Return the line on which the file itself defines *name*; 0 where it imports it."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return 0
+    for node in tree.body:
+        if name in _defined_by(node):
+            return node.lineno
+    return 0
+
+
+def _defined_by(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.Assign(targets=targets):
+            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case _:
+            return []

@@ -1,0 +1,76 @@
+"""
+Turn an exception of a handler into the answer, and the records, that Django would make of it.
+
+What a handler raises on purpose (``Http404``, ``PermissionDenied`` …) is answered here with a
+problem. Any other exception goes on to Django, so that ``process_exception()``, the signal
+``got_request_exception``, the log, admin mail and the technical page see what they always see;
+only the last step, the page of ``handler500``, becomes a problem.
+"""
+
+import logging
+from functools import lru_cache
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+from django.urls import get_resolver, get_urlconf, set_urlconf
+from django.utils.log import log_response
+
+from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
+
+
+def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:
+    """
+    Return the problem that *error* means.
+
+    Raises:
+        Exception: *error* itself, where Django has to report it.
+    """
+    response = problem_for_exception(error)
+    if response is None:
+        # Django takes any object with the attributes of a URLconf module; its stubs say str.
+        set_urlconf(cast("str", _with_problem_for_500(get_urlconf() or settings.ROOT_URLCONF)))
+        raise error
+    _log(error, request, response)
+    return response
+
+
+def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> None:
+    """Write the records of ``django.core.handlers.exception.response_for_exception()``."""
+    if isinstance(error, SuspiciousOperation):
+        logger = logging.getLogger(f"django.security.{type(error).__name__}")
+        logger.error(str(error), exc_info=error, extra={"status_code": response.status_code, "request": request})
+        return
+    message = {
+        PermissionDenied: "Forbidden (Permission denied): %s",
+        MultiPartParserError: "Bad request (Unable to parse request body): %s",
+    }
+    for kind, text in message.items():
+        if isinstance(error, kind):
+            log_response(text, request.path, response=response, request=request, exception=error)
+    if isinstance(error, BadRequest):
+        log_response("%s: %s", str(error), request.path, response=response, request=request, exception=error)
+
+
+def server_error(request: HttpRequest) -> ProblemResponse:
+    """Answer the problem of an unhandled exception, which tells nothing."""
+    return ProblemResponse(500)
+
+
+class _URLconf:
+    """The project's URLconf but for ``handler500``, for what is left of a request that failed."""
+
+    handler500 = staticmethod(server_error)
+
+    def __init__(self, urlconf: Any) -> None:
+        self._urlconf = urlconf
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(get_resolver(self._urlconf).urlconf_module, name)
+
+
+@lru_cache(maxsize=16)
+def _with_problem_for_500(urlconf: Any) -> _URLconf:
+    return urlconf if isinstance(urlconf, _URLconf) else _URLconf(urlconf)

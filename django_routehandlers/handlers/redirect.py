@@ -1,0 +1,31 @@
+"""Answer the form of a route's URL that has, or lacks, its last slash: 308 to the other one."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.utils.encoding import escape_uri_path
+
+from django_routehandlers.handlers.dispatch import View, mark_view
+
+
+def make_slash_redirect() -> View:
+    """Return the view that answers 308 with a path-only ``Location``, the query kept (RFC 9110, section 15.4.9)."""
+
+    async def redirect_slash(request: HttpRequest, **segments: Any) -> HttpResponsePermanentRedirect:
+        location = other_form(request.path, request.META.get("QUERY_STRING", ""))
+        return HttpResponsePermanentRedirect(location, preserve_request=True)
+
+    mark_view(redirect_slash)
+    return redirect_slash
+
+
+def other_form(path: str, query: str) -> str:
+    """
+    Return the URL, without scheme and host, that has the last slash if *path* lacks it, and lacks it if not.
+
+    Args:
+        path: Decoded path of a URL that a route matches: it begins with one slash and names no other host.
+        query: Query string as sent, without ``?``; ``""`` for none.
+    """
+    other = escape_uri_path(path.removesuffix("/") if path.endswith("/") else path + "/")
+    return f"{other}?{query}" if query else other

@@ -1,0 +1,1 @@
+"""Turn what a handler returns, yields or raises into the response that is sent."""

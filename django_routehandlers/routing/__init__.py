@@ -1,0 +1,1 @@
+"""Folders to URLs: segments, discovery, loading, order, matching. Knows nothing of HTTP or caching."""

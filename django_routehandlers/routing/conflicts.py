@@ -1,0 +1,90 @@
+"""
+Turn a list of routes into the conflicts among them.
+
+Pure. Two routes conflict where a URL could be answered by either and only chance, or the
+order of a directory listing, would decide; every conflict names both files.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from django_routehandlers.exceptions import Mistake
+from django_routehandlers.routing.route import Route, match_order
+from django_routehandlers.routing.segments import Segment, SegmentKind
+
+_Key = tuple[tuple[int, str], ...]
+
+
+def find_conflicts(routes: Iterable[Route]) -> tuple[Mistake, ...]:
+    """Return all conflicts, in an order that does not depend on the order of *routes*."""
+    ordered = sorted(routes, key=lambda route: (match_order(route), route.file))
+    return tuple(sorted({*_same_shape(ordered), *_two_names(ordered), *_same_but_for_case(ordered)}))
+
+
+def _same_shape(routes: list[Route]) -> Iterator[Mistake]:
+    seen: dict[_Key, Route] = {}
+    for route in routes:
+        for shape in _shapes(route):
+            other = seen.setdefault(shape, route)
+            if other is not route:
+                url = "/" + "/".join(text for _, text in shape)
+                what = f"{route.id} and {other.id} ({other.file}) both serve {url}. A URL has one route."
+                yield _mistake("E020", route, what, "Rename or remove one; route groups do not change the URL.")
+                break
+
+
+def _shapes(route: Route) -> Iterator[_Key]:
+    """Yield each shape of URL that the route serves: names of parameters do not count."""
+    shape = tuple(_shape(segment) for segment in route.segments)
+    if route.segments and route.segments[-1].kind is SegmentKind.OPTIONAL_CATCH_ALL:
+        yield shape[:-1]
+    yield shape
+
+
+def _shape(segment: Segment) -> tuple[int, str]:
+    if segment.kind is SegmentKind.STATIC:
+        return segment.kind.value, segment.text
+    if segment.takes_rest:
+        return SegmentKind.CATCH_ALL.value, "[...]"
+    return segment.kind.value, f"[={segment.converter}]" if segment.converter else "[]"
+
+
+def _levels(routes: list[Route], kind: SegmentKind) -> Iterator[tuple[_Key, Segment, Route]]:
+    for route in routes:
+        for depth, segment in enumerate(route.segments):
+            if segment.kind is kind:
+                yield match_order(route)[:depth], segment, route
+
+
+def _two_names(routes: list[Route]) -> Iterator[Mistake]:
+    seen: dict[_Key, tuple[Segment, Route]] = {}
+    reported: set[tuple[_Key, str]] = set()
+    for level, segment, route in _levels(routes, SegmentKind.DYNAMIC):
+        first, other = seen.setdefault(level, (segment, route))
+        if first.text != segment.text and (level, segment.text) not in reported:
+            reported.add((level, segment.text))
+            above = "/" + "/".join(text for _, text in level)
+            what = (
+                f"{segment.folder} stands beside {first.folder} ({other.file}) below {above}. "
+                "The dynamic segment of one level has one name."
+            )
+            yield _mistake("E021", route, what, f"Rename {segment.folder} to {first.folder}, or pin a converter.")
+
+
+def _same_but_for_case(routes: list[Route]) -> Iterator[Mistake]:
+    seen: dict[tuple[_Key, str], tuple[Segment, Route]] = {}
+    reported: set[tuple[_Key, str]] = set()
+    for level, segment, route in _levels(routes, SegmentKind.STATIC):
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", segment.text).casefold())
+        first, other = seen.setdefault((level, folded), (segment, route))
+        if first.text != segment.text and (level, segment.text) not in reported:
+            reported.add((level, segment.text))
+            what = (
+                f"{segment.text!r} and {first.text!r} ({other.file}) differ only by case or Unicode form. "
+                "File systems that fold them would merge the two."
+            )
+            yield _mistake("E022", route, what, f"Rename the folder {segment.folder} or {first.folder}.")
+
+
+def _mistake(id: str, route: Route, what: str, remedy: str) -> Mistake:
+    return Mistake(file=route.file, line=0, id=id, where=route.id, what=what, remedy=remedy)

@@ -1,0 +1,181 @@
+"""
+Turn the ``routes/`` directories of the installed apps into a tree of routes.
+
+Reads names only: nothing is imported here. Entries are sorted before use, since the order
+of a directory listing differs between file systems.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django_routehandlers.exceptions import Mistake
+from django_routehandlers.routing.conflicts import find_conflicts
+from django_routehandlers.routing.route import Route, match_order
+from django_routehandlers.routing.segments import Segment, SegmentError, SegmentKind, is_private, parse_segment
+
+ROUTE_FILE = "route.py"
+ROUTES_DIRECTORY = "routes"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesDirectory:
+    """An app's ``routes/`` directory, and where its URLs begin."""
+
+    app: str
+    """The app's label."""
+    package: str
+    """Dotted name under which the directory is imported, such as ``shop.routes``."""
+    path: str
+    prefix: tuple[Segment, ...] = ()
+    """Static segments in front of all of the app's URLs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTree:
+    """All routes of a project, in the order in which they are tried."""
+
+    routes: tuple[Route, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    directories: tuple[RoutesDirectory, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    directory: RoutesDirectory
+    path: str
+    folders: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    trail: tuple[str, ...]
+    """Real paths of the root and of every link that was followed on the way here."""
+
+    @property
+    def id(self) -> str:
+        return "/" + "/".join(self.folders)
+
+    def mistake(self, id: str, what: str, remedy: str, *, name: str = "") -> Mistake:
+        file = os.path.join(self.path, name) if name else self.path
+        printable = file.encode("utf-8", "backslashreplace").decode()
+        return Mistake(file=printable, line=0, id=id, where=self.id, what=what, remedy=remedy)
+
+
+def discover_routes(directories: Iterable[RoutesDirectory]) -> RouteTree:
+    """Walk the directories and return their routes, sorted, with every mistake in their names."""
+    found = tuple(directories)
+    routes: list[Route] = []
+    mistakes: list[Mistake] = []
+    for item in (item for directory in found for item in _walk(directory)):
+        if isinstance(item, Mistake):
+            mistakes.append(item)
+        else:
+            routes.append(item)
+    mistakes.extend(find_conflicts(routes))
+    ordered = sorted(routes, key=lambda route: (match_order(route), route.file))
+    return RouteTree(tuple(ordered), tuple(sorted(mistakes)), found)
+
+
+def _walk(directory: RoutesDirectory) -> Iterator[Route | Mistake]:
+    pending: list[_Folder] = []
+    start = _start(directory)
+    if isinstance(start, Mistake):
+        yield start
+    else:
+        pending.append(start)
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder.path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield folder.mistake("E015", _unreadable(error), "Give the server read access to it.")
+            continue
+        for entry in entries:
+            try:
+                item = _enter(folder, entry)
+            except OSError as error:
+                # A link to itself, or one into a folder that may not be read.
+                item = folder.mistake("E015", _unreadable(error), "Replace or remove it.", name=entry.name)
+            if isinstance(item, _Folder):
+                pending.append(item)
+            elif item is not None:
+                yield item
+
+
+def _unreadable(error: OSError) -> str:
+    return f"the folder cannot be read: {error.strerror or type(error).__name__}."
+
+
+def _start(directory: RoutesDirectory) -> _Folder | Mistake:
+    real = os.path.realpath(directory.path)
+    root = _Folder(directory, directory.path, (), directory.prefix, (real,))
+    app = os.path.realpath(os.path.dirname(directory.path))
+    if not real.startswith(app + os.sep):
+        what = f"the link leads to {real}, outside its app, and is not followed."
+        return root.mistake("W018", what, "Replace the link by a folder.")
+    return root
+
+
+def _enter(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Route | Mistake | None:
+    if entry.is_dir():
+        return None if is_private(entry.name) else _enter_folder(folder, entry)
+    if entry.name == ROUTE_FILE:
+        return _enter_file(folder, entry)
+    # Case only, and the plural: what a slip of the keyboard leaves. Backups (route.py~) are not meant.
+    if entry.name.casefold() in ("route.py", "routes.py"):
+        what = f"{entry.name} is not a route: only a file named {ROUTE_FILE} is."
+        return folder.mistake("W017", what, f"Rename it to {ROUTE_FILE}, or give it another name.", name=entry.name)
+    return None
+
+
+def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | Mistake:
+    if not entry.is_file():
+        what = f"{ROUTE_FILE} is not a regular file."
+        return folder.mistake("E015", what, "Replace it by a file, or remove it.", name=entry.name)
+    directory = folder.directory
+    return Route(directory.app, directory.package, directory.path, folder.folders, folder.segments, entry.path)
+
+
+def _enter_folder(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Mistake:
+    trail = folder.trail
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if refusal := _refused_link(folder, target):
+            return folder.mistake("W018", refusal, "Replace the link by a folder.", name=entry.name)
+        trail = (*trail, target)
+    try:
+        entry.name.encode()
+        segment = parse_segment(entry.name)
+    except UnicodeEncodeError:
+        what = "the folder's name is not UTF-8, so no URL can name it."
+        return folder.mistake("E016", what, "Rename the folder.", name=entry.name)
+    except SegmentError as error:
+        return folder.mistake(error.id, error.what, error.remedy, name=entry.name)
+    inner = _Folder(folder.directory, entry.path, (*folder.folders, entry.name), folder.segments, trail)
+    if segment.kind is SegmentKind.GROUP:
+        return inner
+    return _misplaced(folder, segment) or _Folder(
+        inner.directory, inner.path, inner.folders, (*folder.segments, segment), trail
+    )
+
+
+def _refused_link(folder: _Folder, target: str) -> str | None:
+    app = os.path.dirname(folder.trail[0])
+    if not target.startswith(app + os.sep):
+        return f"the link leads to {target}, outside its app, and is not followed."
+    here = os.path.realpath(folder.path)
+    if any(place == target or place.startswith(target + os.sep) for place in (*folder.trail, here)):
+        return f"the link leads back to {target}, which holds it, and is not followed."
+    return None
+
+
+def _misplaced(folder: _Folder, segment: Segment) -> Mistake | None:
+    above = folder.segments[-1] if folder.segments else None
+    if above is not None and above.takes_rest:
+        what = f"nothing may follow the catch-all segment {above.folder}, which takes the rest of the path."
+        remedy = f'Move "{segment.folder}" beside {above.folder}, or read it from `{above.text}`.'
+        return folder.mistake("E014", what, remedy, name=segment.folder)
+    if segment.is_parameter and any(other.is_parameter and other.text == segment.text for other in folder.segments):
+        what = f"the segment name {segment.text!r} occurs twice in one path. A parameter has one value."
+        remedy = f"Rename {segment.folder} to {segment.folder.replace(segment.text, segment.text + '_2', 1)}."
+        return folder.mistake("E013", what, remedy, name=segment.folder)
+    return None

@@ -1,0 +1,149 @@
+"""
+Turn a route tree into the table that requests are matched against.
+
+The one place where folders meet functions: route files are imported here, their handlers
+bound and made into views, and every mistake of every file is collected.
+"""
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, cast
+
+from django.apps import apps
+from django.db import connections
+from django.urls.converters import get_converters
+
+from django_routehandlers.conf import Config
+from django_routehandlers.exceptions import Mistake
+from django_routehandlers.handlers.dispatch import BoundHandler, make_view
+from django_routehandlers.handlers.exports import Exports, read_exports
+from django_routehandlers.handlers.redirect import make_slash_redirect
+from django_routehandlers.handlers.signature import Fault, line_of, plan_handler
+from django_routehandlers.routing.discovery import RouteTree
+from django_routehandlers.routing.loader import load_module
+from django_routehandlers.routing.matching import Converter
+from django_routehandlers.routing.patterns import RouteTable, SegmentConverter, Served, serve
+from django_routehandlers.routing.route import Route, match_order
+
+APP = "django_routehandlers"
+"""Label of the app whose config keeps the table."""
+
+
+class KeepsTable(Protocol):
+    """The app config, as those below it see it."""
+
+    @property
+    def table(self) -> RouteTable:
+        """The table of the project's routes, built on first use."""
+        ...
+
+    @property
+    def tree(self) -> RouteTree:
+        """The project's routes as their directories named them at start-up."""
+        ...
+
+    def discover(self) -> RouteTree:
+        """Return the routes as the directories name them at this moment."""
+        ...
+
+
+def app_config() -> KeepsTable:
+    """Return the app config that keeps the project's tree and table."""
+    return cast("KeepsTable", apps.get_app_config(APP))
+
+
+def current_table() -> RouteTable:
+    """Return the table of the project's routes, built on first use."""
+    return app_config().table
+
+
+def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = ()) -> RouteTable:
+    """
+    Import every route file of *tree* and return the table of those that can be served.
+
+    Args:
+        mistakes: What was found wrong before, in the settings; added to the table's own.
+    """
+    importlib.invalidate_caches()
+    converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
+    served: list[Served] = []
+    found: list[Mistake] = [*mistakes, *tree.mistakes]
+    for route in tree.routes:
+        if wrong := tuple(_unknown_converters(route, converters)):
+            found.extend(wrong)
+        elif (one := _load(route, converters, config, found)) is not None:
+            served.append(one)
+    found.extend(_same_names(served))
+    return RouteTable(
+        served,
+        converters,
+        mistakes=sorted(found),
+        redirect=make_slash_redirect(),
+        slash=config.TRAILING_SLASH,
+    )
+
+
+def _load(route: Route, converters: Mapping[str, Converter], config: Config, found: list[Mistake]) -> Served | None:
+    module = load_module(route)
+    if isinstance(module, Mistake):
+        found.append(module)
+        return None
+    exports = read_exports(module)
+    handlers, faults = _bind(route, exports)
+    found.extend(
+        Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
+        for fault in (*exports.faults, *faults)
+    )
+    if not handlers:
+        return None
+    name = exports.name or route.default_name
+    return serve(route, make_view(handlers), name, converters, slash=config.TRAILING_SLASH)
+
+
+def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list[Fault]]:
+    bound: dict[str, BoundHandler] = {}
+    faults: list[Fault] = []
+    for method, function in exports.handlers.items():
+        plan, wrong = plan_handler(function, route.segments)
+        handler = BoundHandler(function, plan, f"{route.id} {method} ({route.file})")
+        bound[method] = handler
+        faults.extend(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy) for fault in wrong)
+        faults.extend(_atomic(method, handler))
+    return bound, faults
+
+
+def _atomic(method: str, handler: BoundHandler) -> Iterator[Fault]:
+    if not handler.is_written_async:
+        return
+    exempt: set[Any] = getattr(handler.function, "_non_atomic_requests", set())
+    for alias in connections:
+        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
+            what = f"{method} is async, but the database {alias!r} has ATOMIC_REQUESTS, which async code cannot honour."
+            remedy = f"Make it `def {method}`, or decorate it with @transaction.non_atomic_requests(using={alias!r})."
+            yield Fault("E043", line_of(handler.function), what, remedy)
+
+
+def _unknown_converters(route: Route, converters: Mapping[str, Converter]) -> Iterator[Mistake]:
+    for segment in route.segments:
+        if segment.converter is None:
+            continue
+        if segment.converter not in converters:
+            what = f"{segment.folder} pins the path converter {segment.converter!r}, which is not registered."
+            remedy = f"Register it before the URLconf is read, or use one of {', '.join(sorted(converters))}."
+            yield Mistake(route.file, 0, "E012", route.id, what, remedy)
+        elif segment.converter == "path":
+            what = f"{segment.folder} pins the path converter 'path', which spans segments."
+            yield Mistake(route.file, 0, "E012", route.id, what, f"Rename the folder to [...{segment.text}].")
+
+
+def _same_names(served: Iterable[Served]) -> Iterator[Mistake]:
+    """Yield routes that ``reverse()`` could not tell apart."""
+    seen: dict[tuple[str, frozenset[str]], Route] = {}
+    for one in served:
+        parameters = frozenset(segment.text for segment in one.route.parameters)
+        other = seen.setdefault((one.name, parameters), one.route)
+        # One shape of URL served twice is reported as that.
+        if other is not one.route and match_order(other) != match_order(one.route):
+            what = f"{one.route.id} and {other.id} ({other.file}) have the URL name {one.name!r} and the same segments."
+            remedy = 'Give one of them a name of its own: `name = "…"` in its file.'
+            yield Mistake(one.route.file, 0, "E023", one.route.id, what, remedy)

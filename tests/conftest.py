@@ -1,0 +1,86 @@
+"""Fixtures: a project of its own for each test, made of the route files that the test writes."""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import pytest
+from django.core.checks import CheckMessage
+from django.test import AsyncClient, Client
+from django.urls import include, path
+from pytest_django import Settings
+
+
+class Site:
+    """A project of its own: write route files, install them, send requests."""
+
+    def __init__(self, root: Path, settings: Settings, name: str) -> None:
+        self.root = root
+        self.settings = settings
+        self.name = name
+        self.client = Client(raise_request_exception=False)
+        self.async_client = AsyncClient(raise_request_exception=False)
+
+    def write(self, files: Mapping[str, str], *, app: str = "") -> Path:
+        """Write files below the ``routes/`` directory of an app; return that directory."""
+        package = self.root / self.label(app)
+        package.mkdir(exist_ok=True)
+        (package / "__init__.py").touch()
+        routes = package / "routes"
+        for name, text in files.items():
+            file = routes / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(dedent(text).lstrip("\n"))
+        return routes
+
+    def label(self, app: str = "") -> str:
+        """Return the label of an app of this site."""
+        return f"{self.name}{app}"
+
+    def install(self, *apps: str) -> None:
+        """Add the site's apps to ``INSTALLED_APPS`` and include their routes."""
+        importlib.invalidate_caches()
+        self.settings.INSTALLED_APPS = [*self.settings.INSTALLED_APPS, *(self.label(app) for app in apps or [""])]
+        urlconf = ModuleType(f"{self.name}_urls")
+        urlconf.urlpatterns = [path("", include("django_routehandlers.urls"))]
+        sys.modules[urlconf.__name__] = urlconf
+        self.settings.ROOT_URLCONF = urlconf.__name__
+
+    def serve(self, files: Mapping[str, str]) -> "Site":
+        """Write and install one app; return the site."""
+        self.write(files)
+        self.install()
+        return self
+
+    def check(self) -> list[CheckMessage]:
+        """Return the messages of our system checks."""
+        from django_routehandlers.checks import check_routes
+
+        return check_routes()
+
+    def mistakes(self) -> list[tuple[str, str]]:
+        """Return each message's id, without its prefix, and its place below the site's folder."""
+        found: list[tuple[str, str]] = []
+        for message in self.check():
+            place = message.msg.removeprefix(str(self.root) + "/").split(": ")[0]
+            found.append((str(message.id).removeprefix("routehandlers."), place))
+        return found
+
+
+@pytest.fixture
+def site(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A project that serves only what the test writes, forgotten afterwards."""
+    # Every label is new: a module of an earlier test must not answer for this one.
+    name = "site_" + "".join(char if char.isalnum() else "_" for char in tmp_path.name).lower()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings.INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django_routehandlers"]
+    settings.ROUTEHANDLERS = {}
+    settings.LOGIN_URL = "/accounts/login/"
+    before = set(sys.modules)
+    yield Site(tmp_path, settings, name)
+    for module in set(sys.modules) - before:
+        if module.startswith(name):
+            del sys.modules[module]

@@ -1,0 +1,139 @@
+"""Names of a route file that are handlers, config, or nearly so."""
+
+import pytest
+
+from conftest import Site
+
+
+def _messages(site: Site) -> list[tuple[str, str, str, str]]:
+    prefix = f"{site.root}/{site.label()}/routes/x/route.py"
+    found: list[tuple[str, str, str, str]] = []
+    for message in site.check():
+        place, _, what = message.msg.removeprefix(prefix).partition(": /x: ")
+        found.append((str(message.id).removeprefix("routehandlers."), place, what, str(message.hint)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "",
+            [
+                (
+                    "E031",
+                    "",
+                    "the file defines no handler. A route answers at least one method.",
+                    "Add `async def GET(): …`, or remove the file.",
+                )
+            ],
+        ),
+        (
+            "import os\n\ndef get():\n    pass\n",
+            [
+                (
+                    "E032",
+                    ":3",
+                    "get() answers nothing: a handler is named after its method in capitals.",
+                    "Rename it to GET, or to _get if it is a helper.",
+                )
+            ],
+        ),
+        (
+            "async def Post():\n    pass\n\n\ndef GTE():\n    pass\n",
+            [
+                (
+                    "E032",
+                    ":1",
+                    "Post() answers nothing: a handler is named after its method in capitals.",
+                    "Rename it to POST, or to _Post if it is a helper.",
+                ),
+                (
+                    "E032",
+                    ":5",
+                    "GTE() answers nothing: a handler is named after its method in capitals.",
+                    "Rename it to GET, or to _GTE if it is a helper.",
+                ),
+            ],
+        ),
+        (
+            "def GET():\n    pass\n\n\ndef TRACE():\n    pass\n",
+            [
+                (
+                    "E032",
+                    ":5",
+                    "TRACE has no handler. A route answers GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS.",
+                    "Remove it, or rename it to _trace.",
+                )
+            ],
+        ),
+        (
+            "GET = 3\n",
+            [("E034", ":1", "GET is of type int. A handler is a function.", "Write `async def GET(request): …`.")],
+        ),
+        (
+            "class GET:\n    pass\n",
+            [("E034", ":1", "GET is a class. A handler is a function.", "Write `async def GET(request): …`.")],
+        ),
+        (
+            "def GET():\n    pass\n\n\nname = 'a:b'\n",
+            [
+                (
+                    "E035",
+                    ":5",
+                    "name is 'a:b'. A URL name is text without a colon, which separates namespaces.",
+                    'Write `name = "product-detail"`.',
+                )
+            ],
+        ),
+        (
+            "revalidat = 60\n\n\ndef GET():\n    pass\n",
+            [
+                (
+                    "E033",
+                    ":1",
+                    "`revalidat` looks like the route segment config `revalidate`.",
+                    "Rename it to revalidate, or to _revalidat if it is yours.",
+                )
+            ],
+        ),
+        (
+            "revalidate: int = 60\n\n\ndef GET():\n    pass\n",
+            [
+                (
+                    "W036",
+                    ":1",
+                    "`revalidate` has no effect in this version of django_routehandlers.",
+                    "Remove it until it has.",
+                )
+            ],
+        ),
+    ],
+)
+def test_mistakes_in_names(site: Site, source: str, expected: list[tuple[str, str, str, str]]) -> None:
+    """Invariant 84."""
+    site.serve({"x/route.py": source})
+
+    assert _messages(site) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from operator import delitem as delete, getitem as get\n\n\ndef GET():\n    pass\n",
+        "def _get():\n    pass\n\n\ndef GET():\n    pass\n",
+        "page = 1\nquery = 2\nresults = []\n\n\ndef GET():\n    pass\n",
+        "from http import HTTPMethod\n\nPAGE = 1\nLIMIT = 2\n\n\ndef GET():\n    pass\n",
+        "class Post:\n    pass\n\n\ndef GET():\n    pass\n",
+    ],
+)
+def test_helpers_imports_and_constants_are_no_mistakes(site: Site, source: str) -> None:
+    site.serve({"x/route.py": source})
+
+    assert _messages(site) == []
+
+
+def test_handler_may_be_assigned(site: Site) -> None:
+    site.serve({"x/route.py": "async def _list():\n    return [1]\n\n\nGET = _list\n"})
+
+    assert site.client.get("/x").json() == [1]

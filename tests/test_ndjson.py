@@ -1,0 +1,406 @@
+"""NDJSONResponse sends each value as a line when it is ready, under ASGI and WSGI alike."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.contrib.contenttypes.models import ContentType
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
+from django.http import HttpRequest, StreamingHttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import path
+from pytest_django import Settings
+
+from django_routehandlers.responses.ndjson import NDJSONResponse
+
+FIELDS = {
+    "Content-Type": "application/x-ndjson",
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+}
+ERROR_LINE = b'{"error":{"type":"about:blank","title":"Internal Server Error","status":500}}\n'
+
+
+class Source:
+    """A producer that writes down what happens to it. ``bad`` is the record it raises at."""
+
+    def __init__(self, count: int = 3, bad: int | None = None) -> None:
+        self.count = count
+        self.bad = bad
+        self.events: list[object] = []
+
+    def sync(self) -> Iterator[int]:
+        try:
+            for number in range(self.count):
+                self.step(number)
+                yield number
+        finally:
+            self.events.append("closed")
+
+    async def asynchronous(self) -> AsyncIterator[int]:
+        # A loop that changed between two records would refuse the lock.
+        lock = asyncio.Lock()
+        try:
+            for number in range(self.count):
+                async with lock:
+                    await asyncio.sleep(0)
+                self.step(number)
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            self.events.append("closed")
+
+    def step(self, number: int) -> None:
+        if number == self.bad:
+            raise ValueError("secret")
+        self.events.append(number)
+
+
+@pytest.fixture(autouse=True)
+def connections_stay_open() -> Iterator[None]:
+    """Keep the end of a request from closing the test's own connection, as Django's test client does."""
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    yield
+    request_started.connect(close_old_connections)
+    request_finished.connect(close_old_connections)
+
+
+Produce = Callable[[Source], Any]
+both_sources = pytest.mark.parametrize("produce", [Source.sync, Source.asynchronous], ids=["sync", "async"])
+
+
+def read_async(response: NDJSONResponse, limit: int = 100) -> list[bytes]:
+    """Read up to *limit* parts as ASGI does, then break off."""
+
+    async def read() -> list[bytes]:
+        parts: list[bytes] = []
+        content = aiter(response)
+        async for part in content:
+            parts.append(part)
+            if len(parts) == limit:
+                break
+        await content.aclose()  # type: ignore[attr-defined]
+        return parts
+
+    return asyncio.run(read())
+
+
+def serve(settings: Settings, view: Callable[[HttpRequest], object], middleware: Iterable[str] = ()) -> None:
+    class URLConf:
+        urlpatterns = [path("", view)]  # type: ignore[arg-type]
+
+    settings.ROOT_URLCONF = URLConf
+    settings.MIDDLEWARE = list(middleware)
+
+
+class Handler(ASGIHandler):
+    """Django's own, of which 5.2 and 6.0 leave the request's body file open when sending fails."""
+
+    async def read_body(self, receive: object) -> Any:
+        self.body_file = await super().read_body(receive)  # type: ignore[misc]
+        return self.body_file
+
+
+async def run_asgi(send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    """Send ``GET /`` to Django's own ASGI handler, from a client that stays."""
+    requests = [{"type": "http.request", "body": b""}]
+
+    async def receive() -> dict[str, Any]:
+        if requests:
+            return requests.pop()
+        return await asyncio.Future()
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"testserver")], "query_string": b""}
+    handler = Handler()
+    try:
+        await handler(scope, receive, send)  # type: ignore[arg-type]
+    finally:
+        handler.body_file.close()
+
+
+@both_sources
+def test_each_value_is_a_line_under_wsgi(produce: Produce) -> None:
+    response = NDJSONResponse(produce(Source()))
+    assert list(response) == [b"0\n", b"1\n", b"2\n"]
+
+
+@both_sources
+def test_each_value_is_a_line_under_asgi(produce: Produce) -> None:
+    response = NDJSONResponse(produce(Source()))
+    assert read_async(response) == [b"0\n", b"1\n", b"2\n"]
+
+
+def test_status_and_fields() -> None:
+    """Invariant 75: no length, and nobody on the way may store or hold back lines."""
+    response = NDJSONResponse([])
+    assert (response.status_code, dict(response.items())) == (200, FIELDS)
+
+
+def test_given_status_and_fields_win() -> None:
+    response = NDJSONResponse([], status=202, headers={"cache-control": "private", "X-A": "1"})
+    assert (response.status_code, dict(response.items())) == (
+        202,
+        {
+            "Content-Type": "application/x-ndjson",
+            "cache-control": "private",
+            "X-Accel-Buffering": "no",
+            "X-A": "1",
+        },
+    )
+
+
+@both_sources
+def test_an_empty_stream_is_an_empty_body(produce: Produce) -> None:
+    """Invariant 74."""
+    assert (
+        list(NDJSONResponse(produce(Source(count=0)))),
+        read_async(NDJSONResponse(produce(Source(count=0)))),
+    ) == ([], [])
+
+
+@both_sources
+def test_nothing_runs_ahead_of_the_reader_under_wsgi(produce: Produce) -> None:
+    """Invariant 69."""
+    source = Source()
+    content = iter(NDJSONResponse(produce(source)))
+    assert source.events == []
+    assert (next(content), source.events) == (b"0\n", [0])
+    assert (next(content), source.events) == (b"1\n", [0, 1])
+    assert (list(content), source.events) == ([b"2\n"], [0, 1, 2, "closed"])
+
+
+@both_sources
+def test_nothing_runs_ahead_of_the_reader_under_asgi(produce: Produce) -> None:
+    """Invariant 69."""
+    source = Source()
+    assert read_async(NDJSONResponse(produce(source)), limit=2) == [b"0\n", b"1\n"]
+    assert source.events == [0, 1, "closed"]
+
+
+@both_sources
+def test_closing_the_response_closes_the_source_under_wsgi(produce: Produce) -> None:
+    """Invariant 66."""
+    source = Source()
+    response = NDJSONResponse(produce(source))
+    next(iter(response))
+    response.close()
+    assert (source.events, response.closed) == ([0, "closed"], True)
+
+
+@both_sources
+def test_a_stream_that_was_never_read_can_be_closed(produce: Produce) -> None:
+    source = Source()
+    response = NDJSONResponse(produce(source))
+    response.close()
+    assert (source.events, response.closed) == ([], True)
+
+
+def test_an_iterator_with_a_close_of_its_own_is_closed_unread() -> None:
+    class Cursor:
+        closed = False
+
+        def __iter__(self) -> Iterator[int]:
+            return iter([1])
+
+        def close(self) -> None:
+            self.closed = True
+
+    cursor = Cursor()
+    NDJSONResponse(cursor).close()
+    assert cursor.closed
+
+
+def test_a_failing_close_of_the_source_is_not_hidden() -> None:
+    def rows() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            raise OSError("disk")
+
+    response = NDJSONResponse(rows())
+    next(iter(response))
+    with pytest.raises(OSError, match="^disk$"):
+        response.close()
+    assert response.closed
+
+
+@both_sources
+def test_an_error_ends_the_stream_with_one_record_under_wsgi(
+    produce: Produce, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant 70: the record tells nothing, the body is broken off, the log has it all."""
+    source = Source(bad=1)
+    content = iter(NDJSONResponse(produce(source), name="/api GET"))
+    assert [next(content), next(content)] == [b"0\n", ERROR_LINE]
+    with pytest.raises(ValueError, match="^secret$"):
+        next(content)
+    assert source.events == [0, "closed"]
+    assert [
+        (entry.name, entry.levelno, entry.getMessage(), entry.exc_info and entry.exc_info[0])
+        for entry in caplog.records
+        if entry.name == "django.request"
+    ] == [("django.request", logging.ERROR, "/api GET: the stream broke off.", ValueError)]
+
+
+@both_sources
+def test_an_error_breaks_off_the_body_under_asgi(produce: Produce, settings: Settings) -> None:
+    """Invariant 70: without its last empty part, a server cannot end the body as if it were whole."""
+    serve(settings, lambda request: NDJSONResponse(produce(Source(bad=1))))
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    with pytest.raises(ValueError, match="^secret$"):
+        asyncio.run(run_asgi(send))
+    assert sent[1:] == [
+        {"type": "http.response.body", "body": b"0\n", "more_body": True},
+        {"type": "http.response.body", "body": ERROR_LINE, "more_body": True},
+    ]
+
+
+def test_a_value_without_json_form_breaks_off_the_body() -> None:
+    content = iter(NDJSONResponse([1, {2}]))
+    assert [next(content), next(content)] == [b"1\n", ERROR_LINE]
+    with pytest.raises(TypeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.$"):
+        next(content)
+
+
+@both_sources
+def test_a_client_that_leaves_while_a_line_is_sent_closes_the_source(produce: Produce, settings: Settings) -> None:
+    """Invariant 66, through middleware that wraps the stream."""
+    source = Source()
+    serve(
+        settings, lambda request: NDJSONResponse(produce(source)), middleware=["django.middleware.gzip.GZipMiddleware"]
+    )
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="^gone$"):
+        asyncio.run(run_asgi(send))
+    assert source.events == [0, "closed"]
+
+
+@both_sources
+def test_lines_leave_one_by_one_through_wsgi(produce: Produce, settings: Settings) -> None:
+    source = Source()
+    serve(settings, lambda request: NDJSONResponse(produce(source)))
+    environ = RequestFactory().get("/").environ
+    body = WSGIHandler()(environ, lambda status, headers: None)  # type: ignore[arg-type,no-untyped-call]
+    assert (next(iter(body)), source.events) == (b"0\n", [0])
+    body.close()
+    assert source.events == [0, "closed"]
+
+
+@both_sources
+def test_django_test_client_reads_the_stream(produce: Produce, settings: Settings) -> None:
+    source = Source()
+    serve(settings, lambda request: NDJSONResponse(produce(source)))
+    response = Client().get("/")
+    assert isinstance(response, StreamingHttpResponse)
+    assert (response.getvalue(), source.events, response.closed) == (b"0\n1\n2\n", [0, 1, 2, "closed"], True)
+
+
+@both_sources
+def test_django_async_test_client_reads_the_stream(produce: Produce, settings: Settings) -> None:
+    source = Source()
+    serve(settings, lambda request: NDJSONResponse(produce(source)))
+
+    async def fetch() -> list[bytes]:
+        response = await AsyncClient().get("/")
+        assert isinstance(response, StreamingHttpResponse)
+        return [part async for part in response]
+
+    assert (asyncio.run(fetch()), source.events) == ([b"0\n", b"1\n", b"2\n"], [0, 1, 2, "closed"])
+
+
+def test_a_sync_source_runs_in_the_requests_thread_under_asgi() -> None:
+    """That thread holds the database connection of the request."""
+
+    def rows() -> Iterator[int]:
+        for _ in range(2):
+            yield threading.get_ident()
+
+    async def read() -> tuple[list[bytes], int]:
+        async with ThreadSensitiveContext():
+            return [line async for line in NDJSONResponse(rows())], await sync_to_async(threading.get_ident)()
+
+    lines, thread = asyncio.run(read())
+    assert (lines, thread != threading.get_ident()) == ([b"%d\n" % thread] * 2, True)
+
+
+def test_an_async_source_does_its_thread_work_in_the_readers_thread_under_wsgi() -> None:
+    """That thread holds the database connection, and the transaction of a test."""
+
+    async def rows() -> AsyncIterator[bool]:
+        for _ in range(2):
+            yield await sync_to_async(threading.get_ident)() == reader
+
+    reader = threading.get_ident()
+    assert list(NDJSONResponse(rows())) == [b"true\n", b"true\n"]
+
+
+def test_reading_an_async_source_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    response = NDJSONResponse(Source().asynchronous())
+    next(iter(response))
+    response.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.django_db
+def test_an_async_source_sees_the_transaction_of_its_reader_under_wsgi() -> None:
+    ContentType.objects.create(app_label="a", model="b")
+
+    async def rows() -> AsyncIterator[str]:
+        async for row in ContentType.objects.filter(app_label="a"):
+            yield row.model
+
+    assert (list(NDJSONResponse(rows())), connection.in_atomic_block) == ([b'"b"\n'], True)
+
+
+@pytest.mark.django_db
+def test_a_queryset_of_dicts_is_a_source() -> None:
+    ContentType.objects.create(app_label="a", model="b")
+    response = NDJSONResponse(ContentType.objects.filter(app_label="a").values("model"))
+    assert [json.loads(line) for line in response] == [{"model": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        pytest.param(
+            {"a": 1},
+            "NDJSONResponse: dict is a single value. A stream needs an iterable of values. "
+            "Put it in a list, or return JSONResponse(value).",
+            id="dict",
+        ),
+        pytest.param(
+            "ab",
+            "NDJSONResponse: str is a single value. A stream needs an iterable of values. "
+            "Put it in a list, or return JSONResponse(value).",
+            id="str",
+        ),
+        pytest.param(
+            Source.sync,
+            "NDJSONResponse: function cannot be streamed. A stream needs an iterable or an async iterable of values. "
+            "Call the generator function, or await the coroutine.",
+            id="function",
+        ),
+    ],
+)
+def test_what_is_no_series_of_values_is_a_type_error(records: Any, message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        NDJSONResponse(records)
+    assert str(caught.value) == message

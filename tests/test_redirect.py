@@ -1,0 +1,88 @@
+"""The form of a URL with, or without, its last slash answers 308 to the other one."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from conftest import Site
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "FOO"]
+
+FILES = {
+    "route.py": "async def GET():\n    return 'root'\n",
+    "x/[id]/route.py": "async def GET(id):\n    return id\n",
+    "docs/[[...path]]/route.py": "async def GET(path):\n    return path\n",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trailing_slash_redirects_every_method(site: Site, method: str) -> None:
+    """Invariant 31; RFC 9110, section 15.4.9: 308 keeps the method."""
+    site.serve(FILES)
+
+    async def send() -> Any:
+        return await site.async_client.generic(method, "/x/1/?a=1&b=%2F")
+
+    for response in (site.client.generic(method, "/x/1/?a=1&b=%2F"), asyncio.run(send())):
+        assert (response.status_code, response.headers["Location"]) == (308, "/x/1?a=1&b=%2F")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/x/a%20b/", "/x/a%20b"),
+        ("/x/%C3%A9/", "/x/%C3%A9"),
+        ("/x/%5Cevil.example/", "/x/%5Cevil.example"),
+        ("/x/a%3Fb%23c/", "/x/a%3Fb%23c"),
+        ("/x/100%25/", "/x/100%25"),
+        ("/docs/", "/docs"),
+        ("/docs/a/b/", "/docs/a/b"),
+    ],
+)
+def test_location_is_the_path_encoded_again(site: Site, path: str, location: str) -> None:
+    site.serve(FILES)
+
+    response = site.client.get(path)
+
+    assert (response.status_code, response.headers["Location"]) == (308, location)
+
+
+@pytest.mark.parametrize("path", ["//", "/x//", "//evil.example/", "/x/1//", "/nope/", "/x/../", "/./"])
+def test_nothing_else_redirects(site: Site, path: str) -> None:
+    """No `Location` ever names another host."""
+    site.serve(FILES)
+
+    response = site.client.generic("GET", path, PATH_INFO=path)
+
+    assert response.status_code == 404
+
+
+def test_trailing_slash_setting_turns_it_round(site: Site, settings: Any) -> None:
+    settings.ROUTEHANDLERS = {"TRAILING_SLASH": True}
+    site.serve(FILES)
+
+    assert site.client.get("/x/1/").json() == "1"
+    assert site.client.get("/docs/").json() == []
+    assert site.client.get("/").json() == "root"
+    assert site.client.post("/x/1?a=1").headers["Location"] == "/x/1/?a=1"
+    assert site.client.get("/docs").headers["Location"] == "/docs/"
+
+
+def test_script_name_stays_in_front(site: Site) -> None:
+    site.serve(FILES)
+
+    response = site.client.get("/x/1/", SCRIPT_NAME="/app")
+
+    assert response.headers["Location"] == "/app/x/1"
+
+
+def test_common_middleware_and_csrf_leave_the_redirect_alone(site: Site, settings: Any) -> None:
+    settings.MIDDLEWARE = [
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+    ]
+    site.serve(FILES)
+
+    assert site.client.post("/x/1/").headers["Location"] == "/x/1"
+    assert site.client.get("/nope").status_code == 404

@@ -1,0 +1,262 @@
+"""What fills the parameters of a handler, seen from outside."""
+
+from textwrap import dedent
+
+import pytest
+from django.urls import register_converter
+from django.urls.converters import REGISTERED_CONVERTERS
+
+from conftest import Site
+
+
+def _route(signature: str, result: str, head: str = "") -> str:
+    return f"{dedent(head)}\n\nasync def GET({signature}):\n    return {result}\n"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "expected"),
+    [
+        ("str", "abc", '"abc"'),
+        ("int", "42", "42"),
+        ("int", "-7", "-7"),
+        ("float", "1.5", "1.5"),
+        ("bool", "true", "true"),
+        ("UUID", "7f3b9c1e-0f5b-4c8e-9f57-1e4f7a3d2b10", '"7f3b9c1e-0f5b-4c8e-9f57-1e4f7a3d2b10"'),
+        ("date", "2026-11-22", '"2026-11-22"'),
+        ("Decimal", "9.90", '"9.90"'),
+        ("Colour", "red", '"red"'),
+        ('Literal["a", "b"]', "b", '"b"'),
+        ("Annotated[int, Ge(1), Le(5)]", "5", "5"),
+        ("Annotated[str, MaxLen(3)]", "abc", '"abc"'),
+        ("int | None", "42", "42"),
+    ],
+)
+def test_segment_is_converted_to_its_annotation(site: Site, annotation: str, text: str, expected: str) -> None:
+    site.serve({"x/[id]/route.py": _HEAD + f"async def GET(id: {annotation}):\n    return JSONResponse(id)\n"})
+
+    response = site.client.get(f"/x/{text}")
+
+    assert (response.status_code, response.content.decode()) == (200, expected)
+
+
+_HEAD = dedent(
+    """
+    from datetime import date
+    from decimal import Decimal
+    from enum import Enum
+    from typing import Annotated, Literal
+    from uuid import UUID
+
+    from annotated_types import Ge, Le, MaxLen
+    from django_routehandlers import JSONResponse
+
+
+    class Colour(Enum):
+        RED = "red"
+
+
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        ("int", "abc"),
+        ("int", "+1"),
+        ("int", "1.0"),
+        ("int", "1_000"),
+        ("int", "%201"),
+        ("int", "1%0A"),
+        ("int", "%EF%BC%91"),  # FULLWIDTH DIGIT ONE
+        ("int", "9" * 5000),
+        ("Annotated[int, Ge(1)]", "0"),
+        ("Annotated[int, Ge(1)]", "1.0"),
+        ("Annotated[int, Ge(1)]", "9" * 5000),
+        ("int | None", "none"),
+        ("UUID", "7f3b"),
+        ("date", "2026-02-30"),
+        ("Colour", "blue"),
+    ],
+)
+def test_segment_that_does_not_fit_its_annotation_is_404(site: Site, annotation: str, text: str) -> None:
+    """Invariant 93."""
+    site.serve({"x/[id]/route.py": _HEAD + f"async def GET(id: {annotation}):\n    return str(id)\n"})
+
+    response = site.client.get(f"/x/{text}")
+
+    assert response.status_code == 404
+    assert response.json() == {"type": "about:blank", "title": "Not Found", "status": 404}
+
+
+def test_catch_all_is_a_list_of_str(site: Site) -> None:
+    site.serve({"x/[...path]/route.py": _route("path", "path")})
+
+    assert site.client.get("/x/a/1").json() == ["a", "1"]
+
+
+def test_items_of_a_catch_all_are_converted(site: Site) -> None:
+    site.serve({"x/[...path]/route.py": _route("path: list[int]", "path")})
+
+    assert site.client.get("/x/1/2").json() == [1, 2]
+    assert site.client.get("/x/1/2.0").status_code == 404
+
+
+def test_missing_optional_catch_all_is_an_empty_list_and_absent_from_params(site: Site) -> None:
+    site.serve({"x/[[...path]]/route.py": _route("path: list[str], params", "[path, params]")})
+
+    assert site.client.get("/x").json() == [[], {}]
+    assert site.client.get("/x/a").json() == [["a"], {"path": ["a"]}]
+
+
+def test_params_holds_all_segments(site: Site) -> None:
+    site.serve({"[a]/[...b]/route.py": _route("params", "params")})
+
+    assert site.client.get("/1/2/3").json() == {"a": "1", "b": ["2", "3"]}
+
+
+def test_unannotated_segment_with_a_converter_is_what_the_converter_gives(site: Site) -> None:
+    site.serve({"x/[id=int]/route.py": _route("id", "id + 1")})
+
+    assert site.client.get("/x/41").json() == 42
+
+
+def test_converter_of_the_project_gives_an_instance_of_the_annotated_class(site: Site) -> None:
+    class Pair:
+        regex = "[a-z]+-[a-z]+"
+
+        def to_python(self, value: str) -> complex:
+            return complex(len(value.split("-")[0]), len(value.split("-")[1]))
+
+        def to_url(self, value: complex) -> str:
+            return "a" * int(value.real) + "-" + "a" * int(value.imag)
+
+    register_converter(Pair, "pair")
+    try:
+        site.serve({"x/[pair=pair]/route.py": _route("pair: complex", "[pair.real, pair.imag]")})
+
+        assert site.client.get("/x/ab-c").json() == [2.0, 1.0]
+        assert site.client.get("/x/abc").status_code == 404
+    finally:
+        del REGISTERED_CONVERTERS["pair"]
+
+
+def test_methods_of_one_route_may_read_a_segment_differently(site: Site) -> None:
+    site.serve({"x/[id]/route.py": "async def GET(id: int):\n    return id\n\n\nasync def PUT(id):\n    return id\n"})
+
+    assert site.client.get("/x/1").json() == 1
+    assert site.client.put("/x/1").json() == "1"
+
+
+def test_request_is_known_by_its_name_or_its_annotation_in_any_place(site: Site) -> None:
+    site.serve(
+        {
+            "a/[id]/route.py": _route("id, request", "[id, request.path]"),
+            "b/[id]/route.py": _route("id, req: HttpRequest", "[id, req.path]", "from django.http import HttpRequest"),
+            "c/[id]/route.py": _route("request, /, id", "[id, request.path]"),
+        }
+    )
+
+    assert site.client.get("/a/1").json() == ["1", "/a/1"]
+    assert site.client.get("/b/1").json() == ["1", "/b/1"]
+    assert site.client.get("/c/1").json() == ["1", "/c/1"]
+
+
+def test_annotation_of_the_request_may_be_imported_for_type_checkers_only(site: Site) -> None:
+    site.serve(
+        {
+            "x/[id]/route.py": """
+            from __future__ import annotations
+
+            from typing import TYPE_CHECKING
+
+            if TYPE_CHECKING:
+                from django.http import HttpRequest
+
+
+            async def GET(request: HttpRequest, id: int) -> list[Missing]:
+                return id
+            """
+        }
+    )
+
+    assert site.check() == []
+    assert site.client.get("/x/1").json() == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "signature", "id", "what", "hint"),
+    [
+        (
+            "x/[id]",
+            "pk",
+            "E040",
+            "GET: nothing fills the parameter 'pk'. A handler takes `request`, `params` and its segments (`id`).",
+            "Rename the folder to [pk], or remove the parameter.",
+        ),
+        (
+            "x",
+            "*args",
+            "E041",
+            "GET: the parameter *args says nothing of what the handler reads.",
+            "Name the parameters, or take `params`. A decorator must use functools.wraps.",
+        ),
+        (
+            "x/[id]",
+            "id, /",
+            "E041",
+            "GET: the parameter 'id' is positional-only, but inputs are passed by keyword.",
+            "Move id behind the slash.",
+        ),
+        (
+            "x/[id]",
+            "id: object()",
+            "E042",
+            None,
+            "Annotate id as str, int, UUID, date, an Enum or another type that pydantic reads.",
+        ),
+        (
+            "x/[...path]",
+            "path: str",
+            "E042",
+            "GET: the catch-all segment [...path] gives a list, which is no str.",
+            "Annotate it as `path: list[str]`.",
+        ),
+        (
+            "x/[id=int]",
+            "id: str",
+            "E042",
+            "GET: the path converter of [id=int] gives int, which is no str.",
+            "Annotate it as `id: int`, or take the converter away.",
+        ),
+        (
+            "x/[id]",
+            "id: 'Missing'",
+            "E044",
+            "GET: the annotation 'Missing' of 'id' cannot be evaluated.",
+            "Import the name at the top of the file, outside `if TYPE_CHECKING`.",
+        ),
+    ],
+)
+def test_parameter_that_nothing_fills_is_a_mistake(
+    site: Site, folder: str, signature: str, id: str, what: str | None, hint: str
+) -> None:
+    routes = site.write({f"{folder}/route.py": f"async def GET({signature}):\n    return None\n"})
+    site.install()
+
+    (message,) = site.check()
+
+    assert message.id == f"routehandlers.{id}"
+    assert message.hint == hint
+    if what is not None:
+        assert message.msg == f"{routes}/{folder}/route.py:1: /{folder}: {what}"
+
+
+def test_every_wrong_parameter_of_every_handler_is_reported(site: Site) -> None:
+    site.serve({"x/route.py": "def GET(a, b):\n    pass\n\n\ndef POST(c):\n    pass\n"})
+
+    assert [(message.id, message.msg.split(":")[1]) for message in site.check()] == [
+        ("routehandlers.E040", "1"),
+        ("routehandlers.E040", "1"),
+        ("routehandlers.E040", "5"),
+    ]

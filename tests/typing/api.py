@@ -1,0 +1,48 @@
+"""The public API as a user's type checker sees it. Never run: pyright reads it, strictly."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, assert_type
+
+from django.http import HttpRequest
+
+from django_routehandlers import JSONResponse, NDJSONResponse
+
+
+@dataclass
+class Product:
+    """What a product looks like to clients."""
+
+    id: int
+    name: str
+
+
+async def GET(id: int) -> JSONResponse[Product] | JSONResponse[dict[str, str], Literal[404]]:
+    """Answer one of two bodies, each with its status."""
+    if id < 1:
+        return JSONResponse({"error": "Not found"}, status=404)
+    return JSONResponse(Product(id, "Kettle"))
+
+
+async def POST(request: HttpRequest) -> JSONResponse[Product, Literal[201]]:
+    """Answer a status other than 200."""
+    return JSONResponse(Product(1, request.method or ""), status=201, headers={"Location": "/1"})
+
+
+async def wrong_status() -> JSONResponse[Product, Literal[201]]:
+    """Answer what was not promised."""
+    return JSONResponse(Product(1, "Kettle"), status=200)  # pyright: ignore[reportReturnType]
+
+
+async def wrong_body() -> JSONResponse[Product, Literal[201]]:
+    """Answer what was not promised."""
+    return JSONResponse({"id": 1}, status=201)  # pyright: ignore[reportReturnType]
+
+
+async def rows() -> AsyncIterator[dict[str, int]]:
+    """Yield one row."""
+    yield {"n": 1}
+
+
+assert_type(JSONResponse(Product(1, "Kettle")), JSONResponse[Product, Literal[200]])
+stream: NDJSONResponse = NDJSONResponse(rows(), status=200)
