@@ -1,0 +1,172 @@
+#!/usr/bin/env python
+"""
+Start the demo shop: make its tables, fill them, say what to try, and serve it with uvicorn.
+
+Every start empties the shop's own tables and fills them anew, so that each printed line
+answers as printed. The answers are not written down here: the application itself gives them.
+"""
+
+import argparse
+import asyncio
+import os
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DEBUG", "0")
+
+import uvicorn
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.management import call_command
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.test import AsyncClient
+
+from config.asgi import application
+
+HOST = "127.0.0.1"
+PORT = 8000
+STREAMED_LINES = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One request that a reader can make with curl, and the part of its response that is shown."""
+
+    title: str
+    path: str
+    method: str = "GET"
+    show: Literal["body", "status", "stream"] = "body"
+    """``status`` shows the status line, then ``Allow`` and ``Location``, in lower case as uvicorn sends them."""
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def command(self, base: str) -> str:
+        """Return the line to type into a shell."""
+        words = ["curl", {"body": "-s", "status": "-si", "stream": "-sN"}[self.show]]
+        if self.method != ("POST" if self.body else "GET"):
+            words += ["-X", self.method]
+        for name, value in self.headers.items():
+            words += ["-H", f"{name}: {value}"]
+        if self.body:
+            words += ["-d", self.body]
+        return shlex.join([*words, base + self.path]) + self._filter()
+
+    def _filter(self) -> str:
+        match self.show:
+            case "status":
+                return " | grep -iE '^(http|allow|location)'"
+            case "stream":
+                return f" | head -n {STREAMED_LINES}"
+            case _:
+                return ""
+
+    async def answer(self, client: AsyncClient) -> str:
+        """Return what the application answers, as the line of ``command()`` shows it."""
+        response: HttpResponseBase = await client.generic(
+            self.method,
+            self.path,
+            self.body,
+            content_type="application/json" if self.body else "",
+            headers={key: value for key, value in self.headers.items() if key != "Content-Type"},
+        )
+        if self.show == "status":
+            return "\n".join(_status_lines(response))
+        if self.show == "stream":
+            return await _first_lines(cast("StreamingHttpResponse", response))
+        return response.content.decode()
+
+
+TRIALS = [
+    Trial("A list, from shop/routes/api/products/route.py", "/api/products?limit=2"),
+    Trial("One of them: the folder is named [id]", "/api/products/1"),
+    Trial("One that is not there", "/api/products/999"),
+    Trial("No route at all", "/api/producers", show="status"),
+    Trial(
+        "Add one",
+        "/api/products",
+        "POST",
+        "status",
+        '{"name": "Elm Chair", "price": "149.90", "stock": 3}',
+        {"Content-Type": "application/json"},
+    ),
+    Trial("A method that the route does not have", "/api/products/1", "PATCH", "status"),
+    Trial("The orders as a stream of lines", "/api/orders/export", show="stream"),
+    Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
+]
+
+
+def _status_lines(response: HttpResponseBase) -> Iterator[str]:
+    yield f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
+    for name, value in response.items():
+        if name in ("Allow", "Location"):
+            yield f"{name.lower()}: {value}"
+
+
+async def _first_lines(response: StreamingHttpResponse) -> str:
+    lines: list[bytes] = []
+    async for chunk in cast("AsyncIterable[bytes]", response):
+        lines += chunk.splitlines()
+        if len(lines) >= STREAMED_LINES:
+            break
+    response.close()
+    return b"\n".join(lines[:STREAMED_LINES]).decode()
+
+
+async def ask_all() -> list[str]:
+    """Return the answers to all trials, in their order: some change what the next one finds."""
+    client = AsyncClient(headers={"host": HOST})
+    return [await trial.answer(client) for trial in TRIALS]
+
+
+def listen(port: int | None) -> socket.socket:
+    """Return a listening socket on *port*; without one on 8000, or on a free port where that is taken."""
+    if port is not None:
+        return socket.create_server((HOST, port))
+    try:
+        return socket.create_server((HOST, PORT))
+    except OSError:
+        return socket.create_server((HOST, 0))
+
+
+def print_trials(base: str, answers: list[str]) -> None:
+    """Print where the shop is, and each line to try with its answer."""
+    database = settings.DATABASES["default"]
+    print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
+    print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")
+    for trial, answer in zip(TRIALS, answers, strict=True):
+        print(f"# {trial.title}\n{trial.command(base)}\n{answer}\n", flush=True)
+
+
+def main() -> int:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Start the demo shop.")
+    parser.add_argument("--port", type=int, help=f"default: {PORT}, or a free one where that is taken")
+    port = parser.parse_args().port
+    try:
+        listener = listen(port)
+    except OSError as error:
+        print(f"Port {port} cannot be used: {os.strerror(error.errno or 0)}.", file=sys.stderr)
+        return 1
+    call_command("migrate", verbosity=0)
+    call_command("fill_shop", reset=True, verbosity=0)
+    answers = asyncio.run(ask_all())
+    call_command("fill_shop", reset=True, verbosity=0)
+    print_trials(f"http://{HOST}:{listener.getsockname()[1]}", answers)
+    connection.close()
+    # The admin's style sheets, which Django's own runserver would serve.
+    server = uvicorn.Server(uvicorn.Config(ASGIStaticFilesHandler(application), lifespan="off", log_level="warning"))
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

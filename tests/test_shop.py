@@ -1,0 +1,454 @@
+"""The demo shop, asked over both of Django's interfaces, WSGI and ASGI."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.management import call_command
+from django.test import AsyncClient, Client
+from django.urls import resolve, reverse
+
+from shop.models import Customer, Order, OrderLine, Product
+
+
+@dataclass
+class Reply:
+    """A response, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The body as NDJSON."""
+        assert self.body.endswith(b"\n")
+        return [json.loads(line) for line in self.body.splitlines()]
+
+
+Ask = Callable[..., Reply]
+
+OAK_CHAIR = {"id": 1, "name": "Oak Chair", "slug": "oak-chair", "price": "120.90", "stock": 9}
+NOT_FOUND = {"type": "about:blank", "title": "Not Found", "status": 404}
+
+
+def _read_sync(response: Any) -> Reply:
+    body = response.getvalue() if response.streaming else response.content
+    return Reply(response.status_code, dict(response.items()), body)
+
+
+async def _ask_async(client: AsyncClient, method: str, path: str, options: dict[str, Any]) -> Reply:
+    response: Any = await client.generic(method, path, **options)
+    body = b"".join([chunk async for chunk in response]) if response.streaming else response.content
+    return Reply(response.status_code, dict(response.items()), body)
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def ask(request: pytest.FixtureRequest, db: None) -> Iterator[Ask]:
+    """Ask the shop, filled anew: ``ask("PUT", "/api/products/1", {"name": …}, Header=…)``."""
+    # Reset: PostgreSQL counts on after a rollback, and these tests name rows by their numbers.
+    call_command("fill_shop", reset=True, verbosity=0)
+    cache.clear()
+    client = Client() if request.param == "wsgi" else AsyncClient()
+
+    def send(method: str, path: str, body: object = None, *, user: User | None = None, **headers: str) -> Reply:
+        if user is not None:
+            client.force_login(user)
+        data = body if isinstance(body, str | bytes) else b"" if body is None else json.dumps(body)
+        options: dict[str, Any] = {"data": data, "content_type": "application/json", "headers": headers}
+        if isinstance(client, Client):
+            return _read_sync(client.generic(method, path, **options))
+        return async_to_sync(_ask_async)(client, method, path, options)
+
+    yield send
+    cache.clear()
+
+
+def test_the_root_route_links_to_urls_that_answer(ask: Ask) -> None:
+    links = ask("GET", "/").json
+    del links["admin"]
+    assert {url: ask("GET", url).status for url in links.values()} == dict.fromkeys(links.values(), 200)
+
+
+def test_a_list_is_answered_as_json(ask: Ask) -> None:
+    reply = ask("GET", "/api/products?limit=1")
+    assert (reply.status, reply.headers["Content-Type"], reply.json) == (200, "application/json", [OAK_CHAIR])
+
+
+def test_the_list_is_searched(ask: Ask) -> None:
+    names = [product["name"] for product in ask("GET", "/api/products?search=oak%20s").json]
+    assert names == ["Oak Shelf", "Oak Stool"]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "", "1" * 5000])
+def test_a_bad_limit_is_a_400_problem(ask: Ask, limit: str) -> None:
+    reply = ask("GET", f"/api/products?limit={limit}")
+    assert (reply.status, reply.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_a_post_answers_201_with_where_the_product_is(ask: Ask) -> None:
+    reply = ask("POST", "/api/products", {"name": "Elm Chair", "price": "149.90", "stock": 3})
+    product = Product.objects.get(slug="elm-chair")
+    assert (reply.status, reply.headers["Location"]) == (201, f"/api/products/{product.pk}")
+    assert reply.json == ask("GET", reply.headers["Location"]).json
+    assert reply.json == {"id": product.pk, "name": "Elm Chair", "slug": "elm-chair", "price": "149.90", "stock": 3}
+
+
+def test_a_post_of_a_name_that_is_taken_answers_409(ask: Ask) -> None:
+    reply = ask("POST", "/api/products", {"name": "Oak Chair", "price": "1"})
+    assert (reply.status, reply.json) == (409, {"error": "There is a product oak-chair already."})
+
+
+@pytest.mark.parametrize("body", ["", "{", "NaN", b"\xff", '"\\ud800"'])
+def test_a_body_that_is_no_json_is_a_400_problem(ask: Ask, body: str | bytes) -> None:
+    reply = ask("POST", "/api/products", body)
+    assert (reply.status, reply.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ([], []),
+        ({"price": "1"}, ["name"]),
+        ({"name": "a\0b", "price": "1"}, ["name"]),
+        ({"name": "日本", "price": "1"}, ["name"]),
+        ({"name": "x" * 101, "price": "1"}, ["name"]),
+        ({"name": "x", "price": "-1"}, ["price"]),
+        ({"name": "x", "price": "NaN"}, ["price"]),
+        ({"name": "x", "price": "1.001"}, ["price"]),
+        ({"name": "x", "price": "1", "stock": 2**31}, ["stock"]),
+    ],
+    ids=lambda value: json.dumps(value)[:40],
+)
+def test_a_body_that_does_not_fit_answers_422_and_says_where(ask: Ask, body: object, where: list[str]) -> None:
+    reply = ask("POST", "/api/products", body)
+    assert (reply.status, [error["loc"] for error in reply.json["errors"]]) == (422, [where])
+
+
+def test_a_product_is_got_by_its_number(ask: Ask) -> None:
+    reply = ask("GET", "/api/products/1")
+    assert (reply.status, reply.json) == (200, OAK_CHAIR)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("number", [0, 999, 2**63, 10**100])
+def test_a_product_that_is_not_there_answers_its_own_404(ask: Ask, method: str, number: int) -> None:
+    reply = ask(method, f"/api/products/{number}")
+    assert (reply.status, reply.json) == (404, {"error": "Not found"})
+
+
+@pytest.mark.parametrize("number", ["one", "1.0", "+1", "1" * 5000, "%00"])
+def test_a_segment_that_is_no_integer_is_a_404(ask: Ask, number: str) -> None:
+    assert ask("GET", f"/api/products/{number}").status == 404
+
+
+def test_a_put_replaces_the_product(ask: Ask) -> None:
+    reply = ask("PUT", "/api/products/1", {"name": "Oak Armchair", "price": "150.00", "stock": 1})
+    expected = {"id": 1, "name": "Oak Armchair", "slug": "oak-chair", "price": "150.00", "stock": 1}
+    assert (reply.status, reply.json) == (200, expected)
+    assert ask("GET", "/api/products/1").json == expected
+
+
+def test_a_put_of_a_product_that_is_not_there_answers_404(ask: Ask) -> None:
+    assert ask("PUT", "/api/products/999", {"name": "x", "price": "1"}).status == 404
+
+
+def test_a_delete_answers_204_without_a_body(ask: Ask) -> None:
+    product = Product.objects.create(name="Elm", slug="elm", price="1")
+    reply = ask("DELETE", f"/api/products/{product.pk}")
+    assert (reply.status, reply.body) == (204, b"")
+    assert not Product.objects.filter(slug="elm").exists()
+
+
+def test_a_product_that_was_ordered_is_not_deleted(ask: Ask) -> None:
+    ordered = OrderLine.objects.values_list("product_id", flat=True)[0]
+    reply = ask("DELETE", f"/api/products/{ordered}")
+    assert (reply.status, reply.json) == (409, {"error": "The product is part of an order."})
+
+
+def test_a_number_is_json_and_a_static_folder_goes_before_a_dynamic_one(ask: Ask) -> None:
+    reply = ask("GET", "/api/products/count")
+    assert (reply.headers["Content-Type"], reply.json) == ("application/json", 36)
+
+
+def test_a_route_may_name_its_url() -> None:
+    url = reverse("routes:product", kwargs={"slug": "oak-chair"})
+    assert (url, resolve(url).view_name) == ("/api/products/by-name/oak-chair", "routes:product")
+
+
+def test_a_slug_that_is_not_there_is_a_404_problem_that_says_so(ask: Ask) -> None:
+    reply = ask("GET", "/api/products/by-name/glass-chair")
+    assert (reply.status, reply.headers["Content-Type"]) == (404, "application/problem+json")
+    assert reply.json == {**NOT_FOUND, "detail": "There is no product glass-chair."}
+
+
+def test_a_catch_all_takes_the_rest_as_a_list(ask: Ask) -> None:
+    names = [product["slug"] for product in ask("GET", "/api/compare/ash-chair/oak-box/oak-chair").json]
+    assert names == ["oak-box", "oak-chair", "ash-chair"]
+
+
+def test_params_holds_all_segments(ask: Ask) -> None:
+    reply = ask("GET", "/api/search/name/oak%20chair")
+    assert reply.json == {"search": {"field": "name", "text": "oak chair"}, "found": [OAK_CHAIR]}
+
+
+@pytest.mark.parametrize("path", ["/api/search/price/1", "/api/search/name/a%00b", "/api/compare/%00"])
+def test_a_search_that_cannot_be_made_is_a_404(ask: Ask, path: str) -> None:
+    assert ask("GET", path).status == 404
+
+
+def test_nul_in_the_query_string_finds_nothing(ask: Ask) -> None:
+    reply = ask("GET", "/api/products?search=oak%00")
+    assert (reply.status, reply.json) == (200, [])
+
+
+def test_an_order_takes_its_products_off_the_shelf(ask: Ask) -> None:
+    reply = ask("POST", "/api/orders", {"customer": 1, "lines": [{"product": 1, "quantity": 2}]})
+    order = Order.objects.latest("id")
+    assert (reply.status, reply.headers["Location"]) == (201, f"/api/orders/{order.pk}")
+    assert reply.json == {
+        "id": order.pk,
+        "receipt": str(order.receipt),
+        "customer": "Ada Abbott",
+        "status": "new",
+        "placed": reply.json["placed"],
+        "lines": [{"product": "oak-chair", "quantity": 2, "price": "120.90"}],
+        "total": "241.80",
+    }
+    assert Product.objects.get(pk=1).stock == OAK_CHAIR["stock"] - 2
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ({"customer": 999, "lines": [{"product": 1, "quantity": 1}]}, "There is no customer 999."),
+        (
+            {"customer": 1, "lines": [{"product": 1, "quantity": 1}, {"product": 999, "quantity": 1}]},
+            "There is no product 999.",
+        ),
+        (
+            {"customer": 1, "lines": [{"product": 1, "quantity": 1}, {"product": 2, "quantity": 1000}]},
+            "There are fewer than 1000 of Walnut Chair.",
+        ),
+    ],
+)
+def test_an_order_that_cannot_be_placed_changes_nothing(ask: Ask, order: object, error: str) -> None:
+    reply = ask("POST", "/api/orders", order)
+    assert (reply.status, reply.json) == (409, {"error": error})
+    assert (Order.objects.count(), Product.objects.get(pk=1).stock) == (40, OAK_CHAIR["stock"])
+
+
+def test_a_patch_moves_an_order_on(ask: Ask) -> None:
+    reply = ask("PATCH", "/api/orders/1", {"status": "shipped"})
+    assert (reply.status, reply.json["status"], Order.objects.get(pk=1).status) == (200, "shipped", "shipped")
+
+
+def test_a_patch_to_a_status_that_there_is_not_answers_422(ask: Ask) -> None:
+    assert ask("PATCH", "/api/orders/1", {"status": "lost"}).status == 422
+
+
+def test_the_newest_orders_come_first(ask: Ask) -> None:
+    assert [order["id"] for order in ask("GET", "/api/orders").json] == list(range(40, 30, -1))
+
+
+def test_an_order_is_found_by_its_receipt_in_any_spelling_of_a_uuid(ask: Ask) -> None:
+    receipt = str(Order.objects.get(pk=7).receipt)
+    assert [ask("GET", f"/api/orders/receipts/{text}").json["id"] for text in (receipt, receipt.upper())] == [7, 7]
+
+
+def test_an_enum_segment_takes_its_members_alone(ask: Ask) -> None:
+    shipped = list(Order.objects.filter(status="shipped").values_list("pk", flat=True))
+    assert ask("GET", "/api/orders/status/shipped").json == {"status": "shipped", "orders": shipped}
+    assert ask("GET", "/api/orders/status/lost").status == 404
+
+
+def test_a_date_segment_takes_dates_alone(ask: Ask) -> None:
+    assert ask("GET", "/api/orders/placed/2026-01-05").json == {"day": "2026-01-05", "orders": [1, 2]}
+    assert ask("GET", "/api/orders/placed/2026-02-30").status == 404
+
+
+def test_a_handler_that_yields_is_a_stream_of_lines(ask: Ask) -> None:
+    reply = ask("GET", "/api/orders/export")
+    assert reply.headers["Content-Type"] == "application/x-ndjson"
+    assert [order["id"] for order in reply.lines] == list(range(1, 41))
+    assert reply.lines[6] == ask("GET", "/api/orders/7").json
+
+
+def test_an_ndjson_response_takes_an_iterable_and_headers(ask: Ask) -> None:
+    reply = ask("GET", "/api/products/export")
+    assert reply.headers["Content-Disposition"] == 'attachment; filename="products.ndjson"'
+    assert reply.lines[0] == {"id": 1, "slug": "oak-chair", "stock": OAK_CHAIR["stock"]}
+    assert len(reply.lines) == 36
+
+
+def test_head_of_a_stream_has_its_header_and_no_body(ask: Ask) -> None:
+    reply = ask("HEAD", "/api/orders/export")
+    assert (reply.status, reply.headers["Content-Type"], reply.body) == (200, "application/x-ndjson", b"")
+
+
+def test_sync_handlers_use_the_orm_as_one_knows_it(ask: Ask) -> None:
+    customer = {"id": 1, "name": "Ada Abbott", "email": "ada.abbott@example.com"}
+    orders = list(Order.objects.filter(customer=1).values_list("pk", flat=True))
+    assert ask("GET", "/api/customers").json[0] == customer
+    assert ask("GET", "/api/customers/1").json == {**customer, "orders": orders}
+
+
+def test_rates_are_kept_for_an_hour(ask: Ask) -> None:
+    first, second = ask("GET", "/api/rates"), ask("GET", "/api/rates")
+    assert first.headers["Cache-Control"] == "public, max-age=3600"
+    assert first.json == second.json
+
+
+def test_live_rates_are_always_fresh(ask: Ask) -> None:
+    first, second = ask("GET", "/api/rates/live"), ask("GET", "/api/rates/live")
+    assert first.headers["Cache-Control"] == "no-store"
+    assert first.json["asked_at"] < second.json["asked_at"]
+
+
+def test_a_partner_may_read_the_stock(ask: Ask) -> None:
+    reply = ask("GET", "/api/stock", Origin="https://partner.example")
+    assert reply.headers["Access-Control-Allow-Origin"] == "https://partner.example"
+    assert (reply.headers["Vary"], reply.json["oak-chair"]) == ("Origin", OAK_CHAIR["stock"])
+
+
+@pytest.mark.parametrize("origin", [None, "null", "https://partner.example.evil.test", "HTTPS://PARTNER.EXAMPLE"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_nobody_else_may_but_vary_is_there_all_the_same(ask: Ask, method: str, origin: str | None) -> None:
+    """Invariant 82."""
+    reply = ask(method, "/api/stock", **({"Origin": origin} if origin else {}))
+    assert reply.headers["Vary"] == "Origin"
+    assert [name for name in reply.headers if name.startswith("Access-Control-")] == []
+
+
+def test_a_preflight_of_a_partner_is_answered(ask: Ask) -> None:
+    fields = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "GET"}
+    reply = ask("OPTIONS", "/api/stock", **fields)
+    assert (reply.status, reply.body, reply.headers["Allow"]) == (204, b"", "GET, HEAD, OPTIONS")
+    assert {name: value for name, value in reply.headers.items() if name.startswith("Access-Control-")} == {
+        "Access-Control-Allow-Origin": "http://localhost:3000",
+        "Access-Control-Allow-Methods": "GET, HEAD",
+        "Access-Control-Allow-Headers": "Content-Type",
+        "Access-Control-Max-Age": "86400",
+    }
+
+
+def test_a_route_group_adds_nothing_to_the_url(ask: Ask) -> None:
+    assert ask("GET", "/api/health").json == {"database": True, "products": 36}
+
+
+def test_the_sales_are_for_the_staff(ask: Ask) -> None:
+    reply = ask("GET", "/api/reports/sales")
+    assert (reply.status, reply.json["detail"]) == (403, "Sales are for the staff.")
+
+
+def test_the_staff_sees_the_sales(ask: Ask) -> None:
+    staff = User.objects.create_user("staff", is_staff=True)
+    sales = ask("GET", "/api/reports/sales", user=staff).json
+    euros = [float(row["euros"]) for row in sales]
+    assert euros == sorted(euros, reverse=True)
+    assert sum(row["sold"] for row in sales) == sum(OrderLine.objects.values_list("quantity", flat=True))
+
+
+def test_a_view_decorator_sends_others_to_the_login_page(ask: Ask) -> None:
+    reply = ask("GET", "/account")
+    assert (reply.status, reply.headers["Location"]) == (302, "/admin/login/?next=/account")
+
+
+def test_a_view_decorator_lets_a_user_in(ask: Ask) -> None:
+    reply = ask("GET", "/account", user=User.objects.create_user("ada"))
+    assert (reply.status, reply.json) == (200, {"username": "ada"})
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [("text/html,*/*;q=0.8", "text/html; charset=utf-8"), ("application/json", "application/json")],
+)
+def test_one_url_has_a_page_and_json(ask: Ask, accept: str, content_type: str) -> None:
+    reply = ask("GET", "/about", Accept=accept)
+    assert (reply.headers["Content-Type"], reply.headers["Vary"]) == (content_type, "Accept")
+
+
+def test_a_response_of_django_goes_out_as_it_is(ask: Ask) -> None:
+    reply = ask("GET", "/robots.txt")
+    assert (reply.headers["Content-Type"], reply.body) == (
+        "text/plain; charset=utf-8",
+        b"User-agent: *\nDisallow: /api/\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "slug", "below"),
+    [
+        ("/support/articles", [], ["orders"]),
+        ("/support/articles/orders", ["orders"], ["orders/returns"]),
+        ("/support/articles/orders/returns", ["orders", "returns"], []),
+    ],
+)
+def test_an_optional_catch_all_takes_none_one_or_more(ask: Ask, path: str, slug: list[str], below: list[str]) -> None:
+    article = ask("GET", path).json
+    assert (article["path"], article["below"]) == (slug, below)
+
+
+def test_an_app_is_served_below_its_prefix_and_nowhere_else(ask: Ask) -> None:
+    assert ask("GET", "/support/hours").json == {"monday to friday": "09:00-17:00", "saturday": "10:00-14:00"}
+    assert ask("GET", "/hours").status == 404
+
+
+@pytest.mark.parametrize("path", ["/api/_lib/bodies", "/api/_lib", "/api", "/api/(internal)/health", "/api//health"])
+def test_private_folders_groups_and_empty_folders_are_no_urls(ask: Ask, path: str) -> None:
+    assert ask("GET", path).status == 404
+
+
+def test_a_method_that_is_missing_is_a_405_problem_with_allow(ask: Ask) -> None:
+    reply = ask("PATCH", "/api/products/1")
+    assert (reply.status, reply.headers["Allow"]) == (405, "DELETE, GET, HEAD, OPTIONS, PUT")
+    assert reply.json == {"type": "about:blank", "title": "Method Not Allowed", "status": 405}
+
+
+def test_a_last_slash_is_redirected_away_with_the_query_kept(ask: Ask) -> None:
+    reply = ask("POST", "/api/products/?a=1")
+    assert (reply.status, reply.headers["Location"]) == (308, "/api/products?a=1")
+
+
+def test_the_admin_keeps_its_urls(ask: Ask) -> None:
+    assert [ask("GET", path).headers.get("Location") for path in ("/admin", "/admin/")] == [
+        "/admin/",
+        "/admin/login/?next=/admin/",
+    ]
+
+
+@pytest.mark.django_db
+def test_filling_a_full_shop_changes_nothing() -> None:
+    call_command("fill_shop", reset=True, verbosity=0)
+    Product.objects.filter(pk=1).update(stock=99)
+    call_command("fill_shop", verbosity=0)
+    assert (Product.objects.count(), Product.objects.get(pk=1).stock) == (36, 99)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reset_brings_back_the_same_rows_under_the_same_numbers() -> None:
+    call_command("fill_shop", reset=True, verbosity=0)
+    before = _rows()
+    Product.objects.create(name="Elm", slug="elm", price="1")
+    call_command("fill_shop", reset=True, verbosity=0)
+    assert _rows() == before
+    assert Product.objects.create(name="Elm", slug="elm", price="1").pk == 37
+
+
+def _rows() -> list[list[dict[str, Any]]]:
+    return [list(model.objects.order_by("pk").values()) for model in (Product, Customer, Order, OrderLine)]
+
+
+@pytest.mark.django_db
+def test_every_change_of_the_models_has_its_migration() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
