@@ -97,7 +97,7 @@ def _load(route: Route, converters: Mapping[str, Converter], config: Config, fou
     if not handlers:
         return None
     name = exports.name or route.default_name
-    return serve(route, make_view(handlers), name, converters, slash=config.TRAILING_SLASH)
+    return serve(route, make_view(handlers, module.__name__), name, converters, slash=config.TRAILING_SLASH)
 
 
 def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list[Fault]]:

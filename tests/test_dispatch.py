@@ -243,45 +243,43 @@ def test_bad_segment_is_found_after_the_method(site: Site, send: Send) -> None:
     assert send("POST", "/x/a").status_code == 405
 
 
+DECORATED = """
+from functools import wraps
+
+from asgiref.sync import iscoroutinefunction
+
+
+def view_decorator(view):
+    @wraps(view)
+    def inner(request, *args, **kwargs):
+        request.mark = "seen"
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+def async_decorator(view):
+    if not iscoroutinefunction(view):
+        return view_decorator(view)
+
+    @wraps(view)
+    async def inner(request, *args, **kwargs):
+        request.mark = "seen"
+        return await view(request, *args, **kwargs)
+
+    return inner
+
+
+@{decorator}
+{kind} GET(request, id: int):
+    return {{"id": id, "mark": request.mark}}
+"""
+
+
 @pytest.mark.parametrize("decorator", ["view_decorator", "async_decorator"])
 @pytest.mark.parametrize("kind", ["async def", "def"])
 def test_handler_may_be_wrapped_in_a_decorator(site: Site, send: Send, kind: str, decorator: str) -> None:
-    site.serve(
-        {
-            "x/[id]/route.py": f"""
-            from functools import wraps
-
-            from asgiref.sync import iscoroutinefunction
-            from django.views.decorators.vary import vary_on_headers
-
-
-            def view_decorator(view):
-                @wraps(view)
-                def inner(request, *args, **kwargs):
-                    request.mark = "seen"
-                    return view(request, *args, **kwargs)
-
-                return inner
-
-
-            def async_decorator(view):
-                if not iscoroutinefunction(view):
-                    return view_decorator(view)
-
-                @wraps(view)
-                async def inner(request, *args, **kwargs):
-                    request.mark = "seen"
-                    return await view(request, *args, **kwargs)
-
-                return inner
-
-
-            @{decorator}
-            {kind} GET(request, id: int):
-                return {{"id": id, "mark": request.mark}}
-            """
-        }
-    )
+    site.serve({"x/[id]/route.py": DECORATED.format(kind=kind, decorator=decorator)})
 
     response = send("GET", "/x/3")
 
@@ -432,6 +430,13 @@ def test_view_can_be_called_with_djangos_request_factories(site: Site) -> None:
 
     assert asyncio.run(a.func(AsyncRequestFactory().get("/a/1"), **a.kwargs)).content == b"1"
     assert s.func(RequestFactory().get("/s"), **s.kwargs).content == b"2"
+
+
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_view_is_named_after_the_module_of_its_route(site: Site, kind: str) -> None:
+    site.serve({"x/[id]/route.py": f"{kind} GET(id):\n    return id\n"})
+
+    assert resolve("/x/1")._func_path == f"{site.label()}.routes.x.[id].route"
 
 
 def test_response_of_a_handler_is_passed_on_as_it_is(site: Site) -> None:

@@ -92,12 +92,13 @@ def _awaited(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
     return call
 
 
-def make_view(handlers: Mapping[str, BoundHandler]) -> View:
+def make_view(handlers: Mapping[str, BoundHandler], module: str) -> View:
     """
     Return the view that answers a route.
 
     Args:
         handlers: Method → handler, as the route file defines them.
+        module: Name of the route's module, under which listings, logs and profilers show the view.
     """
     table = dict(handlers)
     if "GET" in table:
@@ -106,6 +107,8 @@ def make_view(handlers: Mapping[str, BoundHandler]) -> View:
     is_async = any(handler.is_written_async for handler in handlers.values())
     view = _async_view(table, allow) if is_async else _sync_view(table, allow)
     mark_view(view)
+    view.__module__, _, view.__name__ = module.rpartition(".")
+    view.__qualname__ = view.__name__
     if all(getattr(handler.function, "login_required", True) is False for handler in handlers.values()):
         view.login_required = False
     view.handlers = dict(handlers)

@@ -161,7 +161,7 @@ class RouteTable:
         self.served = tuple(served)
         self.mistakes = tuple(mistakes)
         self.url_patterns = [pattern for one in self.served for pattern in one.patterns]
-        self._redirect = redirect
+        self.redirect = redirect
         self._slash = slash
         self._matcher = Matcher(((one.route, one) for one in self.served), converters)
 
@@ -192,7 +192,7 @@ class RouteTable:
         served, parameters, canonical = found
         if not canonical:
             route = str(served.patterns[-1].pattern)
-            return ResolverMatch(self._redirect, (), {}, route=route, captured_kwargs={}, extra_kwargs={})
+            return ResolverMatch(self.redirect, (), {}, route=route, captured_kwargs={}, extra_kwargs={})
         bare, pattern = served.patterns[0], served.patterns[-1]
         extra: dict[str, object] = {}
         if bare is not pattern and not parameters[served.route.segments[-1].text]:
