@@ -1,0 +1,1 @@
+"""Routes for people: the rows, the tree and the explanations that ``show_routes`` prints."""

@@ -1,0 +1,155 @@
+"""
+Turn a URL into the reason why a route answers it, or why none does.
+
+The answer is Django's own, asked of the project's whole URLconf; the routes are compared
+only to say what else came close. No handler is run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from django.http import Http404, HttpRequest
+from django.urls import Resolver404, ResolverMatch, URLResolver
+from django.utils.encoding import repercent_broken_unicode
+
+from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
+from django_routehandlers.handlers.redirect import other_form
+from django_routehandlers.handlers.signature import annotation_text
+from django_routehandlers.listing.mounts import NOWHERE, Mount
+from django_routehandlers.listing.near_misses import NearMiss, find_near_misses, unmatchable
+from django_routehandlers.routing.patterns import RouteTable, Served
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerOutlook:
+    """What one handler would be called with."""
+
+    handler: BoundHandler
+    values: Mapping[str, object]
+    """The segments that it takes, as its annotations convert them."""
+    refusal: str | None
+    """Why it answers 404 before it is run; ``None`` where it is run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """A route of ours that a URL leads to."""
+
+    served: Served
+    mount: Mount
+    parameters: Mapping[str, object]
+    """As the URLconf gives them, before annotations convert them."""
+    handlers: Mapping[str, HandlerOutlook]
+    location: str | None
+    """Where a 308 leads first, because of the URL's last slash; ``None`` where the route answers at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAnswer:
+    """A pattern of the project, none of ours, that answers a URL."""
+
+    route: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What answers a URL, and what nearly did."""
+
+    path: str
+    """Decoded, with its first slash."""
+    answer: RouteAnswer | OtherAnswer | None
+    mount: Mount
+    """Where the near misses are."""
+    near_misses: tuple[NearMiss, ...]
+    note: str | None
+    """Why no route can answer, whatever the routes are."""
+
+
+def read_url(url: str) -> tuple[str, str]:
+    """
+    Return the decoded path of *url*, with its first slash, and its query string as sent.
+
+    Args:
+        url: A path or a whole URL, percent-encoded or not; what stands behind ``#`` is not sent, and dropped.
+    """
+    head, _, query = url.partition("#")[0].partition("?")
+    if head.lower().startswith(("http://", "https://")):
+        head = head.partition("://")[2].partition("/")[2]
+    # As Django's WSGI and ASGI requests do it.
+    path = repercent_broken_unicode(unquote_to_bytes(head)).decode()
+    return path if path.startswith("/") else "/" + path, query
+
+
+def explain_url(url: str, table: RouteTable, resolver: URLResolver, mounts: Iterable[Mount]) -> Explanation:
+    """
+    Return what answers *url*.
+
+    Args:
+        table: The project's routes, without errors.
+        resolver: The project's whole URLconf.
+        mounts: The places at which it includes the routes.
+    """
+    path, query = read_url(url)
+    match = _resolve(resolver, path)
+    mount, rest, note = _place(path, table, tuple(mounts))
+    found = None if rest is None else table.match(rest)
+    answer: RouteAnswer | OtherAnswer | None = None
+    if match is not None and found is not None and match.func is (found[0].view if found[2] else table.redirect):
+        answer = _route_answer(match, found, mount, other_form(path, query))
+    elif match is not None:
+        answer = _other_answer(match)
+    near: tuple[NearMiss, ...] = ()
+    if rest is not None and (note := unmatchable(rest)) is None:
+        winner = answer.served if isinstance(answer, RouteAnswer) else None
+        near = find_near_misses(rest, table.served, answer=winner)
+    return Explanation(path, answer, mount, near, note)
+
+
+def _resolve(resolver: URLResolver, path: str) -> ResolverMatch | None:
+    try:
+        return resolver.resolve(path)
+    except Resolver404:
+        return None
+
+
+def _place(path: str, table: RouteTable, mounts: Sequence[Mount]) -> tuple[Mount, str | None, str | None]:
+    """Return the mount that *path* leads to, what the routes see of it there, or why they see nothing."""
+    if not mounts:
+        return NOWHERE, None, "no URLconf includes the routes"
+    places = [(mount, rest) for mount in mounts if (rest := mount.rest_of(path[1:])) is not None]
+    if not places:
+        prefixes = ", ".join(sorted({f"/{mount.prefix}" for mount in mounts}))
+        return mounts[0], None, f"the routes are included below {prefixes}, and this path is not"
+    mount, rest = next((place for place in places if table.match(place[1]) is not None), places[0])
+    return mount, rest, None
+
+
+def _route_answer(
+    match: ResolverMatch, found: tuple[Served, dict[str, object], bool], mount: Mount, location: str
+) -> RouteAnswer:
+    served, parameters, canonical = found
+    # Only a match at once has the parameters of the URLconf that includes the routes, if it has any.
+    values = match.kwargs if canonical else parameters
+    outlooks = {method: _outlook(handler, values) for method, handler in handlers_of(served.view).items()}
+    return RouteAnswer(served, mount, values, outlooks, None if canonical else location)
+
+
+def _other_answer(match: ResolverMatch) -> OtherAnswer:
+    view: object = getattr(match.func, "view_class", match.func)
+    name: str = getattr(view, "__qualname__", type(view).__qualname__)
+    return OtherAnswer(match.route or "", f"{view.__module__}.{name}")
+
+
+def _outlook(handler: BoundHandler, parameters: Mapping[str, object]) -> HandlerOutlook:
+    values: dict[str, object] = {}
+    for name, read in handler.plan.inputs:
+        if name not in parameters:
+            continue
+        try:
+            values[name] = read(HttpRequest(), parameters)
+        except Http404:
+            annotation = annotation_text(handler.function, name)
+            return HandlerOutlook(handler, values, f"{name} = {parameters[name]!r} does not fit {annotation}")
+    return HandlerOutlook(handler, values, None)

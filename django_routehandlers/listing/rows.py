@@ -1,0 +1,134 @@
+"""
+Turn a route table into rows, one for each route, in match order.
+
+Rows are values: nothing here knows whether they become a table, a tree or JSON.
+"""
+
+import inspect
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
+from django_routehandlers.handlers.signature import line_of
+from django_routehandlers.listing.mounts import Mount
+from django_routehandlers.routing.patterns import Served
+from django_routehandlers.routing.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRow:
+    """One function of a route file."""
+
+    kind: str
+    """``async`` or ``sync``, below its decorators."""
+    line: int | None
+    """Line of the route's own file; ``None`` where the function comes from another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a listing says of one route."""
+
+    methods: tuple[str, ...]
+    """Every method that the route answers, as ``Allow`` lists them."""
+    path: str
+    """Django's notation; an optional catch-all is in square brackets: ``/docs[/<path:slug>]``."""
+    name: str
+    """What ``reverse()`` takes."""
+    app: str
+    file: str
+    """Path of the file, relative to the current directory where it is below that."""
+    handlers: dict[str, HandlerRow]
+    """Method → function, for the methods that the file itself defines."""
+    route: Route
+
+    @property
+    def kind(self) -> str:
+        """``async``, ``sync``, or ``mixed`` where the handlers differ."""
+        kinds = {handler.kind for handler in self.handlers.values()}
+        return kinds.pop() if len(kinds) == 1 else "mixed"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object that ``--format json`` prints. No version caches or wraps yet: null and an empty list."""
+        return {
+            "methods": list(self.methods),
+            "path": self.path,
+            "name": self.name,
+            "app": self.app,
+            "file": self.file,
+            "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
+            "cache": None,
+            "middleware": [],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows to list; an empty filter lets every row through."""
+
+    apps: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset()
+    """In capitals; a row that answers one of them passes."""
+    path: str = ""
+    """Beginning of a path as listed, or of the folders as written; the first slash may be left out."""
+
+    def let_through(self, row: Row) -> bool:
+        """Return whether *row* passes every filter."""
+        start = "/" + self.path.removeprefix("/")
+        return (
+            (not self.apps or row.app in self.apps)
+            and (not self.methods or not self.methods.isdisjoint(row.methods))
+            and any(text.startswith(start) for text in (row.path, row.path.replace("[", ""), row.route.id))
+        )
+
+
+def make_rows(served: Iterable[Served], mounts: Iterable[Mount]) -> Iterator[Row]:
+    """Yield a row for each route at each place that includes it."""
+    routes = tuple(served)
+    below = os.path.join(os.getcwd(), "")
+    for mount in mounts:
+        prefix = mount.prefix
+        for one in routes:
+            yield make_row(one, mount, prefix=prefix, below=below)
+
+
+def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
+    """
+    Return the row of one route.
+
+    Args:
+        prefix: ``mount.prefix``.
+        below: Directory, with its last slash, to which paths of files are relative.
+    """
+    route = served.route
+    handlers = handlers_of(served.view)
+    automatic = {"HEAD", "OPTIONS"} if "GET" in handlers else {"OPTIONS"}
+    return Row(
+        methods=tuple(sorted({*handlers, *automatic})),
+        path="/" + prefix + _path(served),
+        name=mount.url_name(served.name),
+        app=route.app,
+        file=route.file.removeprefix(below),
+        handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
+        route=route,
+    )
+
+
+def kind_of(handler: BoundHandler) -> str:
+    """Return ``async`` or ``sync``, below the handler's decorators."""
+    return "async" if handler.is_written_async else "sync"
+
+
+def line_in(route: Route, handler: BoundHandler) -> int | None:
+    """Return the handler's line in the route's file; ``None`` where the file only imports it."""
+    code = getattr(inspect.unwrap(handler.function), "__code__", None)
+    return line_of(handler.function) if code is not None and code.co_filename == route.file else None
+
+
+def _path(served: Served) -> str:
+    whole = str(served.patterns[-1].pattern)
+    if len(served.patterns) == 1:
+        return whole
+    bare = str(served.patterns[0].pattern)
+    return f"{bare}[{whole.removeprefix(bare)}]"
