@@ -236,11 +236,13 @@ def test_exception_that_means_an_answer_is_a_problem(
     assert response.json()["status"] == status
 
 
-def test_bad_segment_is_found_after_the_method(site: Site, send: Send) -> None:
-    site.serve({"x/[id]/route.py": "async def GET(id: int):\n    return id\n"})
+def test_method_is_judged_before_the_segments_and_those_before_the_origin(site: Site, send: Send) -> None:
+    site.serve({"x/[id]/route.py": "async def PUT(id: int):\n    return id\n"})
+    forged = {"Sec-Fetch-Site": "cross-site"}
 
-    assert send("GET", "/x/a").status_code == 404
-    assert send("POST", "/x/a").status_code == 405
+    assert send("POST", "/x/a", headers=forged).status_code == 405
+    assert send("PUT", "/x/a", headers=forged).status_code == 404
+    assert send("PUT", "/x/1", headers=forged).status_code == 403
 
 
 DECORATED = """

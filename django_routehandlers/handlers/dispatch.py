@@ -167,13 +167,15 @@ def _before(
 ) -> HttpResponseBase | _Ready:
     method = request.method or ""
     handler = table.get(method)
-    if handler is None or not _is_as_sent(request, method):
-        if method == "OPTIONS" and handler is None:
+    is_as_sent = _is_as_sent(request, method)
+    if handler is None or not is_as_sent:
+        if method == "OPTIONS" and is_as_sent:
             return _no_content(allow)
         return ProblemResponse(405, headers={"Allow": allow})
+    # A segment that does not fit means that there is no such resource: that is said before all else.
+    args, kwargs = handler.plan.fill(request, segments)
     if method not in SAFE_METHODS and (reason := _refused(request)):
         return ProblemResponse(403, detail=reason)
-    args, kwargs = handler.plan.fill(request, segments)
     return handler, args, kwargs
 
 

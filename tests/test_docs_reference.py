@@ -1,0 +1,164 @@
+"""The reference lists what the code has: settings, checks, options, names and versions, neither more nor less."""
+
+import ast
+import inspect
+import itertools
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandParser
+from django.core.management.base import DjangoHelpFormatter
+
+import django_routehandlers
+from django_routehandlers.conf import Config
+from django_routehandlers.handlers.dispatch import METHODS
+from django_routehandlers.handlers.exports import CONFIG_NAMES, PLANNED_CONFIG_NAMES
+from django_routehandlers.management.commands.show_routes import Command
+from docs_blocks import read_blocks
+from docs_project import ROOT, Project
+
+REFERENCE = ROOT / "docs" / "reference"
+CHECKS = "docs/reference/checks.md"
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands below *heading*, up to the next heading of its level or above."""
+    lines = itertools.dropwhile(lambda line: line != heading, text.splitlines())
+    next(lines)
+    level = len(heading) - len(heading.lstrip("#"))
+    kept: list[str] = []
+    in_block = False
+    for line in lines:
+        in_block ^= line.startswith("```")
+        if not in_block and re.match(rf"#{{1,{level}}} ", line):
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def first_table(text: str) -> list[list[str]]:
+    """Return the cells of the first table, without its heading and without backticks."""
+    lines = itertools.dropwhile(lambda line: not line.startswith("|"), text.splitlines())
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in table][2:]
+
+
+def read(name: str) -> str:
+    """Return the text of a page of the reference."""
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def test_settings_are_listed_with_their_types_and_defaults() -> None:
+    defaults = Config()
+    expected: list[list[str]] = []
+    for setting in fields(Config):
+        default: object = getattr(defaults, setting.name)
+        shown = repr(dict(default)) if isinstance(default, Mapping) else repr(default)
+        kind = inspect.formatannotation(setting.type).replace("collections.abc.", "")
+        expected.append([setting.name, kind, shown])
+    assert first_table(read("settings.md")) == expected
+
+
+def test_each_setting_has_a_section() -> None:
+    text = read("settings.md")
+    assert [setting.name for setting in fields(Config) if not section(text, f"## `{setting.name}`").strip()] == []
+
+
+def ids_in_the_code() -> Iterator[str]:
+    """Yield the ids of checks that the package's source writes as strings."""
+    for path in (ROOT / "django_routehandlers").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = re.fullmatch(r"\.?([EW]\d{3})", node.value)
+                if found:
+                    yield found[1]
+
+
+def check_sections() -> dict[str, str]:
+    """Return the section of each check, by its id."""
+    text = read("checks.md")
+    ids = re.findall(r"^### routehandlers\.(\w+)$", text, re.MULTILINE)
+    return {id: section(text, f"### routehandlers.{id}") for id in ids}
+
+
+def test_checks_are_listed_all_and_in_order() -> None:
+    assert list(check_sections()) == sorted(set(ids_in_the_code()))
+
+
+def test_each_check_has_a_remedy() -> None:
+    assert [id for id, text in check_sections().items() if text.count("\nRemedy: ") != 1] == []
+
+
+def test_names_without_effect_are_listed() -> None:
+    listed = check_sections()["W036"].split(":", 1)[1].split(".", 1)[0]
+    assert tuple(re.findall(r"`(\w+)`", listed)) == PLANNED_CONFIG_NAMES
+
+
+@pytest.fixture(scope="module")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the project in which a page begins."""
+    folder = tmp_path_factory.mktemp("project")
+    Project(folder).create("project")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", check_sections())
+def test_example_of_a_check_makes_that_message_appear_and_no_other(id: str, new_project: Path, tmp_path: Path) -> None:
+    shutil.copytree(new_project, tmp_path, dirs_exist_ok=True)
+    project = Project(tmp_path)
+    for block in read_blocks(check_sections()[id], CHECKS):
+        project.do(block)
+    _, printed = project.run("python manage.py check --tag routehandlers")
+    assert set(re.findall(r"^\?: \(routehandlers\.(\w+)\)", printed, re.MULTILINE)) == {id}, printed
+
+
+def test_options_of_show_routes_are_listed() -> None:
+    parser = CommandParser(formatter_class=DjangoHelpFormatter)
+    Command().add_arguments(parser)
+    options = [action.option_strings[-1] for action in parser._actions if action.dest != "help"]
+    assert [row[0] for row in first_table(read("commands.md"))] == options
+
+
+def test_public_names_are_listed() -> None:
+    assert [row[0] for row in first_table(read("python-api.md"))] == django_routehandlers.__all__
+
+
+def test_methods_are_listed() -> None:
+    listed = section(read("handlers.md"), "## Methods").split(", in capitals")[0]
+    assert tuple(re.findall(r"`(\w+)`", listed)) == METHODS
+
+
+def test_route_segment_config_is_listed() -> None:
+    rows = first_table(section(read("handlers.md"), "## Route segment config"))
+    assert tuple(row[0] for row in rows) == CONFIG_NAMES
+
+
+def test_supported_versions_are_those_that_tox_tests() -> None:
+    config = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    pairs: set[tuple[str, str]] = set()
+    for pythons, djangos in re.findall(r"^    py\{?([\d, ]+)\}?-django\{?([\d, ]+)\}?$", config, re.MULTILINE):
+        pairs |= set(itertools.product(re.findall(r"\d+", pythons), re.findall(r"\d+", djangos)))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = {
+        (python.replace(".", ""), django[:3].replace(".", ""))
+        for django, pythons in first_table(section(readme, "## Supported versions"))
+        for python in pythons.split(", ")
+    }
+    assert listed == pairs
+
+
+def test_links_of_the_readme_lead_to_files() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", readme) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))]
+    assert [page for page in pages if f"({page})" not in readme] == ["docs/index.md"]
