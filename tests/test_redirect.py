@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
 
 from conftest import Site
 
@@ -86,3 +88,17 @@ def test_common_middleware_and_csrf_leave_the_redirect_alone(site: Site, setting
 
     assert site.client.post("/x/1/").headers["Location"] == "/x/1"
     assert site.client.get("/nope").status_code == 404
+
+
+def test_csrf_checks_and_atomic_requests_leave_the_redirect_alone(
+    site: Site, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 57; the redirect names no other host and changes nothing, so no token is due."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    settings.MIDDLEWARE = ["django.middleware.csrf.CsrfViewMiddleware"]
+    site.serve({"x/route.py": "def POST():\n    return 1\n"})
+    browser = Client(enforce_csrf_checks=True)
+
+    response = browser.post("/x/")
+
+    assert (response.status_code, response.headers["Location"]) == (308, "/x")

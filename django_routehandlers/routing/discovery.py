@@ -47,7 +47,7 @@ class _Folder:
     folders: tuple[str, ...]
     segments: tuple[Segment, ...]
     trail: tuple[str, ...]
-    """Real paths of the root and of every link that was followed on the way here."""
+    """Real paths of the root, and of the place and the target of every link that was followed on the way here."""
 
     @property
     def id(self) -> str:
@@ -139,7 +139,8 @@ def _enter_folder(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Mistake
     trail = folder.trail
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
-        if refusal := _refused_link(folder, target):
+        trail = (*trail, os.path.realpath(folder.path))
+        if refusal := _refused_link(trail, target):
             return folder.mistake("W018", refusal, "Replace the link by a folder.", name=entry.name)
         trail = (*trail, target)
     try:
@@ -158,12 +159,11 @@ def _enter_folder(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Mistake
     )
 
 
-def _refused_link(folder: _Folder, target: str) -> str | None:
-    app = os.path.dirname(folder.trail[0])
+def _refused_link(trail: tuple[str, ...], target: str) -> str | None:
+    app = os.path.dirname(trail[0])
     if not target.startswith(app + os.sep):
         return f"the link leads to {target}, outside its app, and is not followed."
-    here = os.path.realpath(folder.path)
-    if any(place == target or place.startswith(target + os.sep) for place in (*folder.trail, here)):
+    if any(place == target or place.startswith(target + os.sep) for place in trail):
         return f"the link leads back to {target}, which holds it, and is not followed."
     return None
 

@@ -122,6 +122,8 @@ class Served:
     name: str
     patterns: tuple[URLPattern, ...]
     """The URL patterns of the route: two for an optional catch-all, else one."""
+    path: str
+    """The last pattern as Django writes it, at hand because every match tells it: ``items/<id>``."""
 
 
 def serve(route: Route, view: View, name: str, converters: Mapping[str, Converter], *, slash: bool) -> Served:
@@ -137,7 +139,7 @@ def serve(route: Route, view: View, name: str, converters: Mapping[str, Converte
     if route.segments and route.segments[-1].kind is SegmentKind.OPTIONAL_CATCH_ALL:
         bare = SegmentsPattern(route.segments[:-1], converters, name=name, slash=slash)
         patterns.insert(0, URLPattern(bare, view, {route.segments[-1].text: []}, name))
-    return Served(route, view, name, tuple(patterns))
+    return Served(route, view, name, tuple(patterns), str(whole))
 
 
 class RouteTable:
@@ -191,20 +193,20 @@ class RouteTable:
             return None
         served, parameters, canonical = found
         if not canonical:
-            route = str(served.patterns[-1].pattern)
-            return ResolverMatch(self.redirect, (), {}, route=route, captured_kwargs={}, extra_kwargs={})
-        bare, pattern = served.patterns[0], served.patterns[-1]
+            return ResolverMatch(self.redirect, (), {}, route=served.path, captured_kwargs={}, extra_kwargs={})
+        route = served.path
         extra: dict[str, object] = {}
-        if bare is not pattern and not parameters[served.route.segments[-1].text]:
+        if len(served.patterns) > 1 and not parameters[served.route.segments[-1].text]:
             # Lists of this match, not of the pattern: a handler may change what it is given.
-            pattern, extra = bare, {name: parameters[name] for name in bare.default_args}
+            bare = served.patterns[0]
+            route, extra = str(bare.pattern), {name: parameters[name] for name in bare.default_args}
         captured = {name: value for name, value in parameters.items() if name not in extra}
         return ResolverMatch(
             served.view,
             (),
             parameters,
             served.name,
-            route=str(pattern.pattern),
+            route=route,
             captured_kwargs=captured,
             extra_kwargs=extra,
         )
@@ -220,7 +222,6 @@ class RouteResolver(URLResolver):
         """
         super().__init__(RoutePattern(""), [])
         self.table = table
-        self._reversed: RouteTable | None = None
 
     @property
     def url_patterns(self) -> list[URLPattern]:  # type: ignore[override]
@@ -245,13 +246,8 @@ class RouteResolver(URLResolver):
         return [] if self.table().errors else super().check()
 
     def _populate(self) -> None:
-        table = self.table()
-        if table.errors:
-            raise RoutesError(table.errors)
-        if self._reversed is not table:
-            # Django learns once what it reverses; the resolver of an included URLconf outlives a table.
-            self.__init__(self.table)
-            self._reversed = table
+        if errors := self.table().errors:
+            raise RoutesError(errors)
         super()._populate()
 
 

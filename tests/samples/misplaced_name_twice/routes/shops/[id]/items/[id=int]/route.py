@@ -1,0 +1,2 @@
+def GET():
+    return "/shops/[id]/items/[id=int]"

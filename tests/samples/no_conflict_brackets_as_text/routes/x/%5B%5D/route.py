@@ -1,0 +1,2 @@
+def GET():
+    return "/x/%5B%5D"

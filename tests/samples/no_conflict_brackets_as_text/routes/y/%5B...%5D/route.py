@@ -1,0 +1,2 @@
+def GET():
+    return "/y/%5B...%5D"

@@ -1,0 +1,2 @@
+def GET():
+    return "/z/%5B=int%5D"
