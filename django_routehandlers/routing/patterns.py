@@ -162,15 +162,11 @@ class RouteTable:
         """
         self.served = tuple(served)
         self.mistakes = tuple(mistakes)
+        self.errors = tuple(mistake for mistake in self.mistakes if mistake.level == "error")
         self.url_patterns = [pattern for one in self.served for pattern in one.patterns]
         self.redirect = redirect
         self._slash = slash
         self._matcher = Matcher(((one.route, one) for one in self.served), converters)
-
-    @property
-    def errors(self) -> tuple[Mistake, ...]:
-        """The mistakes that keep the routes from being served."""
-        return tuple(mistake for mistake in self.mistakes if mistake.level == "error")
 
     def match(self, path: str) -> tuple[Served, dict[str, object], bool] | None:
         """
