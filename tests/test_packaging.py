@@ -48,7 +48,13 @@ def test_wheel_asks_for_no_django_with_known_faults(built: Path) -> None:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(name).decode())
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    assert [requirement.name for requirement in requirements] == ["asgiref", "django", "orjson", "pydantic"]
+    assert [requirement.name for requirement in requirements] == [
+        "asgiref",
+        "django",
+        "orjson",
+        "pydantic",
+        "typing-extensions",
+    ]
     django = requirements[1].specifier
     versions = ["5.2.18", "5.2.19", "5.2.20", "6.0", "6.0.9", "6.0.10", "6.1", "6.1.2", "6.1.3", "6.2"]
     assert list(django.filter(versions)) == ["5.2.19", "5.2.20", "6.0.10", "6.1.3"]

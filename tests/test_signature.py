@@ -23,6 +23,8 @@ def _route(signature: str, result: str, head: str = "") -> str:
         ("bool", "true", "true"),
         ("UUID", "7f3b9c1e-0f5b-4c8e-9f57-1e4f7a3d2b10", '"7f3b9c1e-0f5b-4c8e-9f57-1e4f7a3d2b10"'),
         ("date", "2026-11-22", '"2026-11-22"'),
+        ("datetime", "2026-11-22T10:00:00Z", '"2026-11-22T10:00:00Z"'),
+        ("time", "10:30", '"10:30:00"'),
         ("Decimal", "9.90", '"9.90"'),
         ("Colour", "red", '"red"'),
         ('Literal["a", "b"]', "b", '"b"'),
@@ -41,7 +43,7 @@ def test_segment_is_converted_to_its_annotation(site: Site, annotation: str, tex
 
 _HEAD = dedent(
     """
-    from datetime import date
+    from datetime import date, datetime, time
     from decimal import Decimal
     from enum import Enum
     from typing import Annotated, Literal
@@ -74,6 +76,13 @@ _HEAD = dedent(
         ("Annotated[int, Ge(1)]", "1.0"),
         ("Annotated[int, Ge(1)]", "9" * 5000),
         ("int | None", "none"),
+        ("int | None", "1.0"),
+        ("date", "0"),
+        ("date", "1763769600"),
+        ("Annotated[date, Ge(date(2026, 1, 1))]", "2025-12-31"),
+        ("Annotated[date, Ge(date(2026, 1, 1))]", "1800000000"),
+        ("datetime", "1763769600"),
+        ("time", "3600"),
         ("UUID", "7f3b"),
         ("date", "2026-02-30"),
         ("Colour", "blue"),

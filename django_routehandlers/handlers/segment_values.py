@@ -2,22 +2,32 @@
 Turn the text of a segment into the value that a handler's annotation asks for.
 
 Conversion is pydantic's, with one rule more: an integer is written in ASCII digits with at
-most one minus sign: ``+1``, ``1.0``, ``1_000`` and digits of other scripts are no integers.
+most one minus sign, a date or time as ISO 8601 writes it. ``+1``, ``1.0``, ``1_000`` and
+digits of other scripts are no integers, and a number is no date.
 """
 
 import re
+import types
 import uuid
 from collections.abc import Mapping
+from datetime import date, datetime, time
+from functools import partial
 from inspect import Parameter
-from types import GenericAlias
-from typing import Annotated, Any, Protocol, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from django.http import Http404, HttpRequest
 from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from django_routehandlers.routing.segments import Segment, SegmentKind
 
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]+")
+_FORMS: Mapping[type, re.Pattern[str]] = {
+    int: _INTEGER,
+    date: re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    datetime: re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL),
+    time: re.compile(r"[0-9]{2}:[0-9]{2}.*", re.DOTALL),
+}
+"""Types that pydantic reads from more texts than one URL should have."""
 _BUILT_IN_CONVERTERS: Mapping[str, type] = {"int": int, "str": str, "slug": str, "uuid": uuid.UUID}
 
 
@@ -84,29 +94,32 @@ def _adapter(segment: Segment, annotation: Any) -> TypeAdapter[Any]:
         if segment.converter is not None and not hasattr(annotation, "__pydantic_core_schema__"):
             # A project's converter may give any object; an instance of the annotated class is right.
             return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-        return TypeAdapter(_with_plain_integers(annotation))
+        return TypeAdapter(_in_one_form(annotation))
     except PydanticUserError as error:
         what = f"a segment is text, which cannot be converted to {_text(annotation)}."
         remedy = f"Annotate {segment.text} as str, int, UUID, date, an Enum or another type that pydantic reads."
         raise Unconvertible(what, remedy) from error
 
 
-def _with_plain_integers(annotation: Any) -> Any:
-    if annotation is int:
-        return Annotated[int, BeforeValidator(_plain_integer)]
-    origin = get_origin(annotation)
+def _in_one_form(annotation: Any) -> Any:
+    """Return the annotation with every type of ``_FORMS`` held to its form."""
+    if annotation in _FORMS:
+        return Annotated[annotation, BeforeValidator(partial(_check_form, _FORMS[annotation]))]
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        inner, *rest = get_args(annotation)
+        inner, *rest = arguments
         # The last validator given runs first, so the text is looked at before any constraint.
-        return Annotated[(inner, *rest, BeforeValidator(_plain_integer))] if inner is int else annotation
+        return Annotated[(inner, *rest, *get_args(_in_one_form(inner))[1:])] if inner in _FORMS else annotation
     if origin in (list, tuple, set, frozenset):
-        return GenericAlias(origin, tuple(_with_plain_integers(part) for part in get_args(annotation)))
+        return types.GenericAlias(origin, tuple(_in_one_form(part) for part in arguments))
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_in_one_form(part) for part in arguments)]  # noqa: UP007 - made from values
     return annotation
 
 
-def _plain_integer(value: object) -> object:
-    if isinstance(value, str) and _INTEGER.fullmatch(value) is None:
-        raise ValueError("an integer is written in ASCII digits")
+def _check_form(form: re.Pattern[str], value: object) -> object:
+    if isinstance(value, str) and form.fullmatch(value) is None:
+        raise ValueError("written in another form")
     return value
 
 
