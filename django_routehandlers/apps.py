@@ -1,8 +1,11 @@
 """The app: walks the ``routes/`` directories at start-up and keeps the table of routes."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from time import monotonic
 from typing import cast
 
 from django.apps import AppConfig, apps
@@ -10,7 +13,7 @@ from django.conf import settings
 from django.core.checks import register
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.urls import clear_url_caches
+from django.urls import clear_url_caches, get_resolver
 from django.utils.autoreload import autoreload_started, file_changed
 
 from django_routehandlers.autoreload import is_known_folder, watch_routes
@@ -18,9 +21,13 @@ from django_routehandlers.checks import TAG, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
+from django_routehandlers.routing.misplaced import find_misspelt, find_uninstalled
 from django_routehandlers.routing.patterns import RouteTable, forget_reversals
 from django_routehandlers.routing.segments import Segment, SegmentError, SegmentKind, parse_segment
 from django_routehandlers.table import build_table
+
+RETRY_AFTER = 1.0
+"""Seconds after which files that could not be imported are tried again, when somebody asks."""
 
 
 class RouteHandlersConfig(AppConfig):
@@ -50,6 +57,8 @@ class RouteHandlersConfig(AppConfig):
         """Walk the directories again and drop the table, which is built anew when it is asked for."""
         self._tree, self._mistakes = _discover()
         self._table: RouteTable | None = None
+        self._failed: RouteTable | None = None
+        self._retry_at = 0.0
         clear_url_caches()
 
     def discover(self) -> RouteTree:
@@ -67,19 +76,33 @@ class RouteHandlersConfig(AppConfig):
         return self._table or self._build()
 
     def _build(self) -> RouteTable:
+        # Path converters are registered where the URLconf is imported. Outside the lock: the import has one of its own.
+        with suppress(Exception):
+            get_resolver().urlconf_module  # noqa: B018 - importing is what this attribute does
         with self._lock:
             if self._building:
                 raise ImproperlyConfigured(
                     "A route file asks for the routes while they are being imported. "
                     "At the top level of a module a URL is known later: use reverse_lazy()."
                 )
-            if self._table is None:
-                self._building = True
-                try:
-                    self._table = build_table(self._tree, get_config(), self._mistakes)
-                finally:
-                    self._building = False
-            return self._table
+            if self._table is not None:
+                return self._table
+            if self._failed is not None and monotonic() < self._retry_at:
+                return self._failed
+            return self._build_anew()
+
+    def _build_anew(self) -> RouteTable:
+        self._building = True
+        try:
+            table = build_table(self._tree, get_config(), self._mistakes)
+        finally:
+            self._building = False
+        if any(mistake.id == "E030" for mistake in table.errors):
+            # What a file needs may only have been out of reach; Django, too, imports a URLconf that failed again.
+            self._failed, self._retry_at = table, monotonic() + RETRY_AFTER
+        else:
+            self._table = table
+        return table
 
 
 def _setting_changed(*, setting: str, **kwargs: object) -> None:
@@ -106,11 +129,19 @@ def _discover() -> tuple[RouteTree, tuple[Mistake, ...]]:
 def _directories(prefixes: dict[str, tuple[Segment, ...]], found: list[Mistake]) -> Iterator[RoutesDirectory]:
     for app in apps.get_app_configs():
         path = os.path.join(app.path, ROUTES_DIRECTORY)
+        if os.path.isdir(app.path):
+            found.extend(find_misspelt(app.label, app.path))
         if os.path.isdir(path):
             yield RoutesDirectory(app.label, f"{app.name}.{ROUTES_DIRECTORY}", path, prefixes.get(app.label, ()))
         elif not os.path.isdir(app.path):
             what = "the app is not in a directory (in a zip file, perhaps), so its routes cannot be read."
             found.append(Mistake(app.path, 0, "W019", app.label, what, "Install the app unzipped."))
+    # The package that startproject makes is a likely place to put a first route, and no app.
+    urlconf = getattr(settings, "ROOT_URLCONF", "")
+    project = urlconf.rpartition(".")[0] if isinstance(urlconf, str) else ""
+    path = next(iter(getattr(sys.modules.get(project), "__path__", [])), "")
+    if path and not any(os.path.realpath(app.path) == os.path.realpath(path) for app in apps.get_app_configs()):
+        found.extend(find_uninstalled(project, path))
 
 
 def _prefix(label: str, path: str) -> tuple[Segment, ...] | Mistake:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls.converters import get_converters
 
@@ -49,7 +50,12 @@ class KeepsTable(Protocol):
 
 def app_config() -> KeepsTable:
     """Return the app config that keeps the project's tree and table."""
-    return cast("KeepsTable", apps.get_app_config(APP))
+    try:
+        return cast("KeepsTable", apps.get_app_config(APP))
+    except LookupError:
+        raise ImproperlyConfigured(
+            f"The URLconf includes {APP}.urls, but {APP!r} is not in INSTALLED_APPS. Add it there."
+        ) from None
 
 
 def current_table() -> RouteTable:
@@ -104,15 +110,15 @@ def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
     for method, function in exports.handlers.items():
-        plan, wrong = plan_handler(function, route.segments)
+        plan, wrong = plan_handler(function, route.segments, route.file)
         handler = BoundHandler(function, plan, f"{route.id} {method} ({route.file})")
         bound[method] = handler
         faults.extend(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy) for fault in wrong)
-        faults.extend(_atomic(method, handler))
+        faults.extend(_atomic(method, handler, route.file))
     return bound, faults
 
 
-def _atomic(method: str, handler: BoundHandler) -> Iterator[Fault]:
+def _atomic(method: str, handler: BoundHandler, file: str) -> Iterator[Fault]:
     if not handler.is_written_async:
         return
     exempt: set[Any] = getattr(handler.function, "_non_atomic_requests", set())
@@ -120,7 +126,7 @@ def _atomic(method: str, handler: BoundHandler) -> Iterator[Fault]:
         if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
             what = f"{method} is async, but the database {alias!r} has ATOMIC_REQUESTS, which async code cannot honour."
             remedy = f"Make it `def {method}`, or decorate it with @transaction.non_atomic_requests(using={alias!r})."
-            yield Fault("E043", line_of(handler.function), what, remedy)
+            yield Fault("E043", line_of(handler.function, file), what, remedy)
 
 
 def _unknown_converters(route: Route, converters: Mapping[str, Converter]) -> Iterator[Mistake]:
@@ -129,21 +135,33 @@ def _unknown_converters(route: Route, converters: Mapping[str, Converter]) -> It
             continue
         if segment.converter not in converters:
             what = f"{segment.folder} pins the path converter {segment.converter!r}, which is not registered."
-            remedy = f"Register it before the URLconf is read, or use one of {', '.join(sorted(converters))}."
+            known = ", ".join(sorted(set(converters) - {"path"}))
+            remedy = f"Register it before the URLconf is read, or use one of {known}."
+            if segment.text in converters:
+                remedy = f"Rename the folder to [{segment.converter}={segment.text}]."
             yield Mistake(route.file, 0, "E012", route.id, what, remedy)
         elif segment.converter == "path":
             what = f"{segment.folder} pins the path converter 'path', which spans segments."
             yield Mistake(route.file, 0, "E012", route.id, what, f"Rename the folder to [...{segment.text}].")
 
 
+def _reversed_by(served: Served) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the name and the parameters that ``reverse()`` takes: an optional catch-all may be left out."""
+    names = [segment.text for segment in served.route.parameters]
+    yield served.name, frozenset(names)
+    if len(served.patterns) > 1:
+        yield served.name, frozenset(names[:-1])
+
+
 def _same_names(served: Iterable[Served]) -> Iterator[Mistake]:
-    """Yield routes that ``reverse()`` could not tell apart."""
+    """Yield routes that ``reverse()`` could not tell apart: an error within one app, which can be edited."""
     seen: dict[tuple[str, frozenset[str]], Route] = {}
-    for one in served:
-        parameters = frozenset(segment.text for segment in one.route.parameters)
-        other = seen.setdefault((one.name, parameters), one.route)
+    keys = ((one, key) for one in served for key in _reversed_by(one))
+    for one, key in keys:
+        other = seen.setdefault(key, one.route)
         # One shape of URL served twice is reported as that.
         if other is not one.route and match_order(other) != match_order(one.route):
             what = f"{one.route.id} and {other.id} ({other.file}) have the URL name {one.name!r} and the same segments."
             remedy = 'Give one of them a name of its own: `name = "…"` in its file.'
-            yield Mistake(one.route.file, 0, "E023", one.route.id, what, remedy)
+            id = "E023" if other.app == one.route.app else "W024"
+            yield Mistake(one.route.file, 0, id, one.route.id, what, remedy)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.views import defaults
 
-from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
+from django_routehandlers.responses.problems import ProblemResponse
 
 # HTML first: it wins where the client is equally content with all of them.
 _MEDIA_TYPES = ("text/html", "application/problem+json", "application/json")
@@ -16,11 +16,9 @@ _MEDIA_TYPES = ("text/html", "application/problem+json", "application/json")
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404: a problem where the client prefers JSON, else Django's page."""
-    response: HttpResponse
-    if _prefers_json(request):
-        response = problem_for_exception(exception) or ProblemResponse(404)
-    else:
-        response = defaults.page_not_found(request, exception)
+    # Without the exception's message: views such as the one of static files put paths into it.
+    is_json = _prefers_json(request)
+    response: HttpResponse = ProblemResponse(404) if is_json else defaults.page_not_found(request, exception)
     patch_vary_headers(response, ["Accept"])
     return response
 

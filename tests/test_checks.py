@@ -1,5 +1,6 @@
 """The system checks as `manage.py check` runs them, and what a request meets while a mistake stands."""
 
+import importlib
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.urls import reverse
+from django.urls.converters import REGISTERED_CONVERTERS, get_converters
 
 from conftest import Site
+from django_routehandlers.table import current_table
 
 GOOD = "async def GET():\n    return 1\n"
 
@@ -130,9 +133,7 @@ def test_unknown_converter_is_a_mistake(site: Site) -> None:
     first, second = site.check()
 
     assert (first.id, second.id) == ("routehandlers.E012", "routehandlers.E012")
-    assert str(first.hint).startswith(
-        "Register it before the URLconf is read, or use one of int, path, slug, str, uuid"
-    )
+    assert str(first.hint).startswith("Register it before the URLconf is read, or use one of int, slug, str, uuid")
     assert second.hint == "Rename the folder to [...p]."
 
 
@@ -149,3 +150,107 @@ def test_reverse_at_the_top_level_of_a_route_file_is_a_mistake_that_names_revers
     assert message.id == "routehandlers.E030"
     assert message.msg.startswith(f"{site.root}/{site.label()}/routes/x/route.py:3: /x: the file cannot be imported: ")
     assert "use reverse_lazy()" in message.msg
+
+
+def test_file_that_failed_is_imported_again_when_what_it_needs_is_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.serve({"good/route.py": GOOD, "flaky/route.py": f"import {site.label()}_late\n\n\n" + GOOD})
+    monkeypatch.setattr("django_routehandlers.apps.RETRY_AFTER", 0.0)
+
+    assert site.client.get("/good").status_code == 500
+    (site.root / f"{site.label()}_late.py").touch()
+
+    assert site.client.get("/good").status_code == 200
+    assert site.client.get("/flaky").status_code == 200
+
+
+def test_refused_routes_are_logged_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.serve({"bad/route.py": ""})
+
+    for _ in range(3):
+        site.client.get("/bad")
+
+    records = [record for record in caplog.records if record.name == "django_routehandlers"]
+    assert [record.getMessage().splitlines()[0] for record in records] == ["The routes have 1 mistake:"]
+
+
+def test_converter_that_the_urlconf_registers_is_known_to_checks(site: Site) -> None:
+    site.write({"y/[y=four_digits]/route.py": "async def GET(y):\n    return y\n"})
+    (site.root / f"{site.label()}_urls.py").write_text(
+        "from django.urls import include, path, register_converter\n"
+        "from django.urls.converters import IntConverter\n\n\n"
+        "class FourDigits(IntConverter):\n    regex = '[0-9]{4}'\n\n\n"
+        "register_converter(FourDigits, 'four_digits')\n"
+        "urlpatterns = [path('', include('django_routehandlers.urls'))]\n"
+    )
+    site.settings.INSTALLED_APPS = [*site.settings.INSTALLED_APPS, site.label()]
+    site.settings.ROOT_URLCONF = f"{site.label()}_urls"
+    try:
+        assert site.check() == []
+        assert site.client.get("/y/2026").json() == 2026
+    finally:
+        REGISTERED_CONVERTERS.pop("four_digits", None)
+        get_converters.cache_clear()
+
+
+def test_urlconf_without_the_app_says_what_to_add(site: Site) -> None:
+    site.settings.INSTALLED_APPS = ["django.contrib.contenttypes"]
+
+    with pytest.raises(ImproperlyConfigured) as caught:
+        current_table()
+
+    assert str(caught.value) == (
+        "The URLconf includes django_routehandlers.urls, but 'django_routehandlers' is not in INSTALLED_APPS. "
+        "Add it there."
+    )
+
+
+def test_optional_catch_all_and_route_of_one_name_are_a_mistake(site: Site) -> None:
+    site.serve({"docs/[[...slug]]/route.py": "async def GET(slug):\n    return slug\n", "docs-slug/route.py": GOOD})
+
+    assert [id for id, _ in site.mistakes()] == ["E023"]
+
+
+def test_variable_that_a_loop_leaves_behind_names_no_route(site: Site) -> None:
+    site.serve({"x/route.py": "for name in ('a', 'b'):\n    pass\n\n\n" + GOOD})
+
+    assert site.check() == []
+    assert reverse("routes:x") == "/x"
+
+
+def test_converter_and_name_the_wrong_way_round_are_recognised(site: Site) -> None:
+    site.serve({"x/[int=id]/route.py": "async def GET(int):\n    return int\n"})
+
+    (message,) = site.check()
+
+    assert (message.id, message.hint) == ("routehandlers.E012", "Rename the folder to [id=int].")
+
+
+@pytest.mark.parametrize("folder", ["route", "rotues", "Routes", "router"])
+def test_folder_that_is_nearly_named_routes_is_warned_about(site: Site, folder: str) -> None:
+    routes = site.write({"x/route.py": GOOD})
+    routes.rename(routes.with_name(folder))
+    site.install()
+
+    (message,) = site.check()
+
+    assert message.id == "routehandlers.W021"
+    assert message.msg == (
+        f"{routes.with_name(folder)}: {site.label()}: {folder}/ holds route files, "
+        "but only a folder named routes is served."
+    )
+    assert message.hint == "Rename it to routes."
+
+
+def test_routes_of_the_project_package_that_is_no_app_are_warned_about(site: Site) -> None:
+    routes = site.write({"x/route.py": GOOD}, app="_project")
+    (routes.parent / "urls.py").write_text("urlpatterns = []\n")
+    importlib.import_module(f"{site.name}_project.urls")
+    site.settings.ROOT_URLCONF = f"{site.name}_project.urls"
+    site.settings.INSTALLED_APPS = [*site.settings.INSTALLED_APPS]
+
+    (message,) = site.check()
+
+    assert message.id == "routehandlers.W021"
+    assert message.hint == "Add it there, or move the folder into an installed app."

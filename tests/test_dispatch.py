@@ -466,3 +466,53 @@ def test_problems_are_problems_under_debug_too(site: Site, send: Send) -> None:
     site.serve({"x/route.py": "from django.http import Http404\n\n\nasync def GET():\n    raise Http404\n"})
 
     assert send("GET", "/x").headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("source", ["{}", "{}\n\nasync def POST():\n    return 1\n"])
+def test_stop_iteration_of_a_sync_handler_is_an_answer(site: Site, send: Send, source: str) -> None:
+    """No future takes a StopIteration: the request would wait for ever."""
+    site.serve({"x/route.py": source.format("def GET():\n    return next(iter([]))\n")})
+
+    response = send("GET", "/x")
+
+    assert (response.status_code, response.headers["Content-Type"]) == (500, "application/problem+json")
+
+
+def test_callable_object_and_bare_decorator_around_async_functions_are_awaited(site: Site, send: Send) -> None:
+    site.serve(
+        {
+            "object/route.py": "class _Get:\n    async def __call__(self):\n        return 1\n\n\nGET = _Get()\n",
+            "bare/route.py": """
+            def _bare(view):
+                def inner(request):
+                    return view(request)
+
+                return inner
+
+
+            @_bare
+            async def GET(request):
+                return 2
+            """,
+        }
+    )
+
+    assert send("GET", "/object").json() == 1
+    assert send("GET", "/bare").json() == 2
+
+
+def test_message_of_djangos_own_404_is_not_told(site: Site, send: Send) -> None:
+    """Invariant 64: it may name a path or a model."""
+    site.serve(
+        {
+            "x/route.py": """
+            from django.views.static import serve
+
+
+            def GET(request):
+                return serve(request, "missing.txt", document_root="/srv/secret")
+            """
+        }
+    )
+
+    assert send("GET", "/x").json() == {"type": "about:blank", "title": "Not Found", "status": 404}

@@ -225,12 +225,8 @@ def test_settings_of_a_block_change_what_reverse_gives_and_back(shop: Site) -> N
         assert shop.client.get("/about/").status_code == 200
     assert urls() == ["/about", "/docs"]
     with override_settings(ROUTEHANDLERS={"PREFIXES": {shop.label(): "p/q/"}}):
-        names = ["routes:p-q-about", "routes:p-q-docs-slug"]
-        assert urls() == ["/p/q/about", "/p/q/docs"]
+        assert urls() == ["/p/q/about", "/p/q/docs"], "where an app is served changes none of its names"
         assert shop.client.get("/about").status_code == 404
-        with pytest.raises(NoReverseMatch):
-            reverse("routes:about")
-    names = ["routes:about", "routes:docs-slug"]
     assert urls() == ["/about", "/docs"]
     assert [shop.client.get(url).status_code for url in ("/about", "/p/q/about")] == [200, 404]
 

@@ -127,8 +127,8 @@ def test_uuid_converter_round_trips(id: uuid.UUID) -> None:
         ("int-id", {"id": "1\n"}),
         ("int-id", {"id": "\u0661"}),
         ("int-id", {"id": "1/2"}),
-        ("all-path", {"path": "a"}),
-        ("all-path", {"path": "a/b"}),
+        ("all-path", {"path": ""}),
+        ("all-path", {"path": "a//b"}),
         ("all-path", {}),
         ("one-text", {}),
         ("one-text", {"text": "a", "other": "b"}),
@@ -150,6 +150,7 @@ def test_what_would_not_resolve_is_not_reversed(name: str, kwargs: dict[str, Any
         ("one-text", {"text": 5}, "/one/5"),
         ("all-path", {"path": ["a", "b c"]}, "/all/a/b%20c"),
         ("all-path", {"path": ("a", 1)}, "/all/a/1"),
+        ("all-path", {"path": "a/b c"}, "/all/a/b%20c"),
         ("docs-slug", {}, "/docs"),
         ("docs-slug", {"slug": []}, "/docs"),
         ("docs-slug", {"slug": ["a"]}, "/docs/a"),
@@ -197,7 +198,6 @@ ODD_FOLDERS = [
     "%5Bid%5D",
     "x{2}",
     "x{0}",
-    "{id}",
     "a.b",
     "...",
     "a|b",
@@ -352,10 +352,10 @@ def test_routes_on_disk_round_trip_below_a_prefix(site: Site) -> None:
     site.install()
     assert site.mistakes() == []
     urls = [
-        reverse("routes:50% off-100%"),
-        reverse("routes:50% off-a b-id", kwargs={"id": "%s #1"}),
-        reverse("routes:50% off-docs-slug"),
-        reverse("routes:50% off-docs-slug", kwargs={"slug": ["%", "?"]}),
+        reverse("routes:100%"),
+        reverse("routes:a b-id", kwargs={"id": "%s #1"}),
+        reverse("routes:docs-slug"),
+        reverse("routes:docs-slug", kwargs={"slug": ["%", "?"]}),
     ]
     assert urls == [
         "/50%25%20off/100%25/",

@@ -76,7 +76,10 @@ ERRORS = [
     ("a%2Fb", "E016"),
     ("a%5Cb", "E016"),
     ("a%00b", "E016"),
-    ("<id>", "E016"),
+    ("<id>", "E010"),
+    ("{id}", "E010"),
+    (":id", "E010"),
+    ("[self]", "E011"),
 ]
 
 PRIVATE = ["_p", "_", "__pycache__", ".x", ".git", "node_modules"]
@@ -113,12 +116,12 @@ def test_folder_that_only_resembles_a_private_one_is_public(folder: str) -> None
     [
         (
             "[user-id]",
-            "the segment name 'user-id' is no Python identifier, so no handler can take it as a parameter.",
+            "the segment name 'user-id' is not a Python identifier, so no handler can take it as a parameter.",
             "Rename [user-id] to [user_id].",
         ),
         (
             "[1st=int]",
-            "the segment name '1st' is no Python identifier, so no handler can take it as a parameter.",
+            "the segment name '1st' is not a Python identifier, so no handler can take it as a parameter.",
             "Rename [1st=int] to [_1st=int].",
         ),
         (
@@ -128,7 +131,7 @@ def test_folder_that_only_resembles_a_private_one_is_public(folder: str) -> None
         ),
         (
             "[request]",
-            "the segment name 'request' is reserved: that parameter is Django's request.",
+            "the segment name 'request' is reserved: handlers are called with an argument of that name already.",
             "Rename [request] to [request_id].",
         ),
         (
@@ -173,3 +176,30 @@ def test_segment_name_is_the_parameter_that_python_reads(name: str) -> None:
         assert found.text == unicodedata.normalize("NFKC", name)
     else:
         assert found == "E011"
+
+
+@pytest.mark.parametrize(
+    ("folder", "meant"),
+    [
+        ("[..path]", "[...path]"),
+        ("[....path]", "[...path]"),
+        ("[...path", "[...path]"),
+        ("[[..path]]", "[[...path]]"),
+        ("[id:int]", "[id=int]"),
+        ("[int:id]", "[id=int]"),
+        ("<int:id>", "[id=int]"),
+        ("<path:rest>", "[...rest]"),
+        ("<id>", "[id]"),
+        ("{id}", "[id]"),
+        (":id", "[id]"),
+        ("[ id ]", "[id]"),
+        ("[id", "[id]"),
+        ("(shop", "(shop)"),
+        ("()", "(name)"),
+        ("[]", "[name]"),
+    ],
+)
+def test_remedy_names_what_was_most_likely_meant(folder: str, meant: str) -> None:
+    with pytest.raises(SegmentError) as raised:
+        parse_segment(folder)
+    assert f"to {meant}" in raised.value.remedy

@@ -1,9 +1,10 @@
 """What fills the parameters of a handler, seen from outside."""
 
+import importlib
 from textwrap import dedent
 
 import pytest
-from django.urls import register_converter
+from django.urls import register_converter, resolve, reverse
 from django.urls.converters import REGISTERED_CONVERTERS
 
 from conftest import Site
@@ -201,13 +202,41 @@ def test_annotation_of_the_request_may_be_imported_for_type_checkers_only(site: 
             "pk",
             "E040",
             "GET: nothing fills the parameter 'pk'. A handler takes `request`, `params` and its segments (`id`).",
-            "Rename the folder to [pk], or remove the parameter.",
+            "Take `request` and read request.GET['pk'], or name a folder [pk].",
+        ),
+        (
+            "x",
+            "req",
+            "E040",
+            "GET: nothing fills the parameter 'req'. A handler takes `request`, `params` and its segments (none).",
+            "Rename it to `request`.",
+        ),
+        (
+            "x",
+            "request, context",
+            "E040",
+            "GET: nothing fills the parameter 'context'. A handler takes `request`, `params` and its segments (none).",
+            "Rename it to `params`.",
+        ),
+        (
+            "x",
+            "body",
+            "E040",
+            "GET: nothing fills the parameter 'body'. A handler takes `request`, `params` and its segments (none).",
+            "Take `request` and read request.body.",
+        ),
+        (
+            "x",
+            "*args, **kwargs",
+            "E041",
+            "GET: *args and **kwargs say nothing of what the handler reads.",
+            "Name the parameters, or take `params`. A decorator must use functools.wraps.",
         ),
         (
             "x",
             "*args",
             "E041",
-            "GET: the parameter *args says nothing of what the handler reads.",
+            "GET: *args says nothing of what the handler reads.",
             "Name the parameters, or take `params`. A decorator must use functools.wraps.",
         ),
         (
@@ -269,3 +298,136 @@ def test_every_wrong_parameter_of_every_handler_is_reported(site: Site) -> None:
         ("routehandlers.E040", "1"),
         ("routehandlers.E040", "5"),
     ]
+
+
+@pytest.mark.parametrize("decorator", ["login_required", "never_cache", "view_decorator"])
+@pytest.mark.parametrize("signature", ["", "id: int", "id: int, request"])
+def test_view_decorator_around_a_handler_that_does_not_take_the_request_first_is_a_mistake(
+    site: Site, decorator: str, signature: str
+) -> None:
+    site.serve(
+        {
+            "x/[id]/route.py": f"""
+            from functools import wraps
+
+            from django.contrib.auth.decorators import login_required
+            from django.views.decorators.cache import never_cache
+
+
+            def view_decorator(view):
+                @wraps(view)
+                def inner(request, *args, **kwargs):
+                    return view(request, *args, **kwargs)
+
+                return inner
+
+
+            @{decorator}
+            async def GET({signature}):
+                return None
+            """
+        }
+    )
+
+    (message,) = site.check()
+
+    assert (message.id, message.hint) == ("routehandlers.E045", "Make `request` the first parameter.")
+
+
+def test_decorator_that_passes_on_what_it_gets_needs_no_request(site: Site) -> None:
+    site.serve(
+        {
+            "x/[id]/route.py": """
+            from functools import wraps
+
+
+            def _shout(function):
+                @wraps(function)
+                async def inner(*args, **kwargs):
+                    return (await function(*args, **kwargs)).upper()
+
+                return inner
+
+
+            @_shout
+            async def GET(id):
+                return id
+            """
+        }
+    )
+
+    assert site.check() == []
+    assert site.client.get("/x/a").json() == "A"
+
+
+def test_request_is_taken_once(site: Site) -> None:
+    head = "from django.http import HttpRequest\n\n\n"
+    site.serve({"x/route.py": head + "def GET(request, r: HttpRequest):\n    return None\n"})
+
+    (message,) = site.check()
+
+    assert message.id == "routehandlers.E041"
+    assert message.hint == "Remove r."
+
+
+def test_request_may_be_keyword_only(site: Site) -> None:
+    site.serve({"x/route.py": "def GET(*, request):\n    return request.path\n"})
+
+    assert site.client.get("/x").json() == "/x"
+
+
+def test_enum_with_values_that_are_no_text_is_read_by_them_and_reversed(site: Site) -> None:
+    site.serve(
+        {
+            "x/[n]/route.py": """
+            import enum
+
+
+            class Level(enum.Enum):
+                LOW = 1
+                HIGH = 2
+
+
+            async def GET(n: Level):
+                return n.name
+            """
+        }
+    )
+    level = importlib.import_module(resolve("/x/1").func.__module__ + ".route").Level
+
+    assert site.client.get("/x/2").json() == "HIGH"
+    assert site.client.get("/x/3").status_code == 404
+    assert site.client.get("/x/HIGH").status_code == 404
+    assert reverse("routes:x-n", kwargs={"n": level.HIGH}) == "/x/2"
+
+
+def test_catch_all_may_be_annotated_as_optional(site: Site) -> None:
+    site.serve({"x/[[...n]]/route.py": "async def GET(n: list[int] | None = None):\n    return n\n"})
+
+    assert site.client.get("/x/1/2").json() == [1, 2]
+    assert site.client.get("/x").json() == []
+
+
+def test_mistake_of_a_function_written_elsewhere_has_no_line(site: Site) -> None:
+    routes = site.write(
+        {
+            "x/route.py": """
+            from django.views import View
+
+
+            class _View(View):
+                def get(self, request):
+                    return None
+
+
+            GET = _View.as_view()
+            """
+        }
+    )
+    site.install()
+
+    (message,) = site.check()
+
+    assert message.id == "routehandlers.E041"
+    assert message.msg.startswith(f"{routes}/x/route.py: /x: GET: *args and **kwargs say nothing")
+    assert message.hint == "Write a function here, or serve the class-based view from urls.py."

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
@@ -31,7 +31,8 @@ View = Callable[..., Any]
 
 def _is_coroutine_function(function: Handler) -> bool:
     # On Python 3.11 only asgiref's knows functions marked as coroutine functions, as Django's decorators are.
-    return iscoroutinefunction(function)  # pyright: ignore[reportDeprecated]
+    is_marked = iscoroutinefunction
+    return is_marked(function) or is_marked(type(function).__call__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,23 @@ class BoundHandler:
             return function
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             return _returns(function)
-        return _awaited(sync_to_async(self.sync_call(), thread_sensitive=True))
+        return _awaited(sync_to_async(_contained(self.sync_call()), thread_sensitive=True))
 
 
 def _returns(function: Handler) -> Callable[..., Awaitable[Any]]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
+
+    return call
+
+
+def _contained(function: Handler) -> Handler:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as error:
+            # No future takes a StopIteration: it would never leave the worker thread.
+            raise RuntimeError("The handler raised StopIteration.") from error
 
     return call
 
@@ -152,11 +164,17 @@ def _sync_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
             if isinstance(ready, HttpResponseBase):
                 return ready
             handler, args, kwargs = ready
-            return _after(request, handler, calls[request.method or ""](*args, **kwargs))
+            result = calls[request.method or ""](*args, **kwargs)
+            # An async function below a decorator without functools.wraps looks like a plain one.
+            return _after(request, handler, async_to_sync(_wait)(result) if inspect.isawaitable(result) else result)
         except Exception as error:
             return answer_failure(error, request)
 
     return view
+
+
+async def _wait(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 _Ready = tuple[BoundHandler, tuple[Any, ...], dict[str, Any]]

@@ -68,7 +68,10 @@ def read_exports(module: ModuleType) -> Exports:
 
 def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
     name: object = vars(module).get("name")
-    if name is None or (isinstance(name, str) and name and ":" not in name):
+    # A loop or an import may leave a variable of that name behind, which nobody meant as config.
+    if name is None or not _line(module, "name"):
+        return None, []
+    if isinstance(name, str) and name and ":" not in name:
         return name, []
     what = f"name is {name!r}. A URL name is text without a colon, which separates namespaces."
     return None, [Fault("E035", _line(module, "name"), what, 'Write `name = "product-detail"`.')]
@@ -84,7 +87,7 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
                 yield Fault("W036", line, what, "Remove it until it has.")
         elif callable(value) and (meant := _method_meant(name)):
             if not inspect.isclass(value) and getattr(value, "__module__", None) == module.__name__:
-                yield _misspelt(name, meant, line_of(value))
+                yield _misspelt(name, meant, line_of(value, module.__file__ or ""))
         elif (meant := _config_meant(name)) and (line := _line(module, name)):
             what = f"`{name}` looks like the route segment config `{meant}`."
             yield Fault("E033", line, what, f"Rename it to {meant}, or to _{name} if it is yours.")

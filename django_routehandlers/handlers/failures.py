@@ -32,6 +32,9 @@ def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:
     if response is None:
         # Django takes any object with the attributes of a URLconf module; its stubs say str.
         set_urlconf(cast("str", _with_problem_for_500(get_urlconf() or settings.ROOT_URLCONF)))
+        if isinstance(error, StopIteration):
+            # No future takes a StopIteration: under ASGI the request would wait for ever.
+            raise RuntimeError("The handler raised StopIteration.") from error
         raise error
     _log(error, request, response)
     return response

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponsePermanentRedirect
 from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
 
 from django_routehandlers.handlers.dispatch import View, mark_view
 
@@ -24,8 +25,9 @@ def other_form(path: str, query: str) -> str:
     Return the URL, without scheme and host, that has the last slash if *path* lacks it, and lacks it if not.
 
     Args:
-        path: Decoded path of a URL that a route matches: it begins with one slash and names no other host.
+        path: Decoded path of a URL that a route matches. What stands in front of the routes may begin
+            with two slashes, which are escaped: no ``Location`` names another host.
         query: Query string as sent, without ``?``; ``""`` for none.
     """
-    other = escape_uri_path(path.removesuffix("/") if path.endswith("/") else path + "/")
+    other = escape_leading_slashes(escape_uri_path(path.removesuffix("/") if path.endswith("/") else path + "/"))
     return f"{other}?{query}" if query else other

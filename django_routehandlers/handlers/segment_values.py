@@ -9,11 +9,12 @@ digits of other scripts are no integers, and a number is no date.
 import re
 import types
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
+from enum import Enum, EnumType
 from functools import partial
 from inspect import Parameter
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, cast, get_args, get_origin
 
 from django.http import Http404, HttpRequest
 from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -79,7 +80,8 @@ def _check_shape(segment: Segment, annotation: Any) -> None:
     """Refuse annotations that are sure to match nothing."""
     bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     if segment.takes_rest:
-        if (get_origin(bare) or bare) not in (list, tuple, set, frozenset):
+        options = get_args(bare) if get_origin(bare) in (Union, types.UnionType) else (bare,)
+        if all((get_origin(option) or option) not in (list, tuple, set, frozenset) for option in options):
             what = f"the catch-all segment {segment.folder} gives a list, which is no {_text(annotation)}."
             raise Unconvertible(what, f"Annotate it as `{segment.text}: list[str]`.")
         return
@@ -103,6 +105,9 @@ def _adapter(segment: Segment, annotation: Any) -> TypeAdapter[Any]:
 
 def _in_one_form(annotation: Any) -> Any:
     """Return the annotation with every type of ``_FORMS`` held to its form."""
+    if isinstance(annotation, EnumType) and not issubclass(annotation, str):
+        by_text = {str(member.value): member for member in cast("Iterable[Enum]", annotation)}
+        return Annotated[annotation, BeforeValidator(partial(_member, by_text))]
     if annotation in _FORMS:
         return Annotated[annotation, BeforeValidator(partial(_check_form, _FORMS[annotation]))]
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -115,6 +120,10 @@ def _in_one_form(annotation: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(_in_one_form(part) for part in arguments)]  # noqa: UP007 - made from values
     return annotation
+
+
+def _member(by_text: Mapping[str, Enum], value: Any) -> Any:
+    return by_text.get(value, value)
 
 
 def _check_form(form: re.Pattern[str], value: object) -> object:

@@ -55,10 +55,10 @@ class Plan:
         return (request,), values
 
 
-def line_of(handler: Handler) -> int:
-    """Return the first line of the handler in its file; 0 where it has no source."""
+def line_of(handler: Handler, file: str) -> int:
+    """Return the first line of the handler in *file*; 0 where it is written elsewhere."""
     code = getattr(inspect.unwrap(handler), "__code__", None)
-    return code.co_firstlineno if code is not None else 0
+    return code.co_firstlineno if code is not None and code.co_filename == file else 0
 
 
 def annotation_text(handler: Handler, name: str) -> str:
@@ -67,9 +67,14 @@ def annotation_text(handler: Handler, name: str) -> str:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation, handler.__module__)
 
 
-def plan_handler(handler: Handler, segments: Sequence[Segment]) -> tuple[Plan, tuple[Fault, ...]]:
-    """Return the plan for a handler below *segments*, and what cannot be filled."""
-    line = line_of(handler)
+def plan_handler(handler: Handler, segments: Sequence[Segment], file: str) -> tuple[Plan, tuple[Fault, ...]]:
+    """
+    Return the plan for a handler below *segments*, and what cannot be filled.
+
+    Args:
+        file: The route file: faults of functions written elsewhere have no line in it.
+    """
+    line = line_of(handler, file)
     try:
         parameters = list(_parameters(handler))
     except (TypeError, ValueError) as error:
@@ -78,17 +83,47 @@ def plan_handler(handler: Handler, segments: Sequence[Segment]) -> tuple[Plan, t
     inputs: list[tuple[str, Read]] = []
     faults: list[Fault] = []
     by_name = {segment.text: segment for segment in segments if segment.is_parameter}
+    if unknown := _says_nothing(handler, parameters):
+        return Plan(None, ()), (Fault("E041", line, *unknown),)
     for position, parameter in enumerate(parameters):
         is_request = parameter.name == "request" or parameter.annotation is HttpRequest
         try:
             _check_kind(parameter, first_request=is_request and position == 0)
+            if is_request and request is not None:
+                what = f"the parameter {parameter.name!r} is the request, too. A handler takes it once."
+                raise _Unfillable("E041", what, f"Remove {parameter.name}.")
             if is_request:
-                request = "" if position == 0 else parameter.name
+                request = "" if position == 0 and parameter.kind is not parameter.KEYWORD_ONLY else parameter.name
             else:
                 inputs.append((parameter.name, _reader(parameter, by_name)))
         except _Unfillable as error:
             faults.append(Fault(error.id, line, error.what, error.remedy))
+    if request != "" and not faults and _is_passed_the_request(handler):
+        what = "its decorator passes the request as the first argument, which this handler does not take."
+        faults.append(Fault("E045", line, what, "Make `request` the first parameter."))
     return Plan(request, tuple(inputs)), tuple(faults)
+
+
+def _says_nothing(handler: Handler, parameters: Sequence[inspect.Parameter]) -> tuple[str, str] | None:
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    found = [f"{stars[one.kind]}{one.name}" for one in parameters if one.kind in stars]
+    if not found:
+        return None
+    what = f"{' and '.join(found)} say{'s' if len(found) == 1 else ''} nothing of what the handler reads."
+    if hasattr(handler, "view_class"):
+        return what, "Write a function here, or serve the class-based view from urls.py."
+    return what, "Name the parameters, or take `params`. A decorator must use functools.wraps."
+
+
+def _is_passed_the_request(handler: Handler) -> bool:
+    """Return whether a decorator around the handler has a first parameter of its own, as view decorators have."""
+    layer: Any = handler
+    while hasattr(layer, "__wrapped__"):
+        own = next(iter(inspect.signature(layer, follow_wrapped=False).parameters.values()), None)
+        if own is not None and own.kind in (own.POSITIONAL_ONLY, own.POSITIONAL_OR_KEYWORD):
+            return True
+        layer = layer.__wrapped__
+    return False
 
 
 class _Unfillable(Exception):
@@ -126,11 +161,6 @@ class _Unresolved:
 
 
 def _check_kind(parameter: inspect.Parameter, *, first_request: bool) -> None:
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
-        what = f"the parameter {stars}{parameter.name} says nothing of what the handler reads."
-        remedy = "Name the parameters, or take `params`. A decorator must use functools.wraps."
-        raise _Unfillable("E041", what, remedy)
     if parameter.kind is parameter.POSITIONAL_ONLY and not first_request:
         what = f"the parameter {parameter.name!r} is positional-only, but inputs are passed by keyword."
         raise _Unfillable("E041", what, f"Move {parameter.name} behind the slash.")
@@ -152,7 +182,17 @@ def _reader(parameter: inspect.Parameter, segments: Mapping[str, Segment]) -> Re
         return _params(tuple(segments.values()))
     known = ", ".join(sorted(f"`{known}`" for known in segments)) or "none"
     what = f"nothing fills the parameter {name!r}. A handler takes `request`, `params` and its segments ({known})."
-    raise _Unfillable("E040", what, f"Rename the folder to [{name}], or remove the parameter.")
+    raise _Unfillable("E040", what, _remedy(name))
+
+
+def _remedy(name: str) -> str:
+    if name in ("req", "r", "http_request"):
+        return "Rename it to `request`."
+    if name in ("context", "ctx"):
+        return "Rename it to `params`."
+    if name in ("body", "data", "payload"):
+        return "Take `request` and read request.body."
+    return f"Take `request` and read request.GET[{name!r}], or name a folder [{name}]."
 
 
 def _params(segments: Sequence[Segment]) -> Read:

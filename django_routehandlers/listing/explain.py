@@ -5,6 +5,7 @@ The answer is Django's own, asked of the project's whole URLconf; the routes are
 only to say what else came close. No handler is run.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -78,7 +79,7 @@ def read_url(url: str) -> tuple[str, str]:
     if head.lower().startswith(("http://", "https://")):
         head = head.partition("://")[2].partition("/")[2]
     # As Django's WSGI and ASGI requests do it.
-    path = repercent_broken_unicode(unquote_to_bytes(head)).decode()
+    path = repercent_broken_unicode(unquote_to_bytes(os.fsencode(head))).decode()
     return path if path.startswith("/") else "/" + path, query
 
 

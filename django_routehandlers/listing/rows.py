@@ -4,7 +4,6 @@ Turn a route table into rows, one for each route, in match order.
 Rows are values: nothing here knows whether they become a table, a tree or JSON.
 """
 
-import inspect
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -122,8 +121,7 @@ def kind_of(handler: BoundHandler) -> str:
 
 def line_in(route: Route, handler: BoundHandler) -> int | None:
     """Return the handler's line in the route's file; ``None`` where the file only imports it."""
-    code = getattr(inspect.unwrap(handler.function), "__code__", None)
-    return line_of(handler.function) if code is not None and code.co_filename == route.file else None
+    return line_of(handler.function, route.file) or None
 
 
 def _path(served: Served) -> str:

@@ -6,6 +6,7 @@ Metadata, W3C) and ``Origin`` (RFC 6454), which scripts cannot set; a client tha
 is no browser, and so carries no cookie that somebody else's page could make it send.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from django.utils.http import is_same_domain
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing (RFC 9110, section 9.2.1)."""
+# A scheme, a host and perhaps a port, and nothing else: "null" has neither (RFC 6454, section 6.2).
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,15 +41,16 @@ def refused_origin(fetch_site: str | None, origin: str | None, own: str, trusted
 
 
 def _parse(origin: str) -> tuple[str, str, int | None] | None:
+    if _ORIGIN.fullmatch(origin) is None:
+        return None
     try:
         parts = urlsplit(origin)
         port = parts.port
     except ValueError:
         return None
-    # An origin is a scheme, a host and a port, and nothing else; "null" has neither.
-    if not parts.scheme or not parts.hostname or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+    if not parts.hostname:
         return None
-    return parts.scheme, parts.hostname, port or _DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, _DEFAULT_PORTS.get(parts.scheme) if port is None else port
 
 
 def _covers(entry: str, origin: tuple[str, str, int | None]) -> bool:

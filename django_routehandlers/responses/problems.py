@@ -125,12 +125,23 @@ def problem_for_exception(error: Exception) -> ProblemResponse | None:
 
 
 def _message(error: Exception) -> str | None:
+    """Return what the project's own code says of *error*: Django's own messages name models and paths."""
+    if _raised_in(error).partition(".")[0] == "django":
+        return None
     # Django's resolver raises Http404 with a dict of the patterns it tried.
     match error.args:
         case (str() | Promise() as message, *_):
             return str(message) or None
         case _:
             return None
+
+
+def _raised_in(error: Exception) -> str:
+    """Return the name of the module that raised *error*; ``""`` where it has not been raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
 
 
 def _title(status: int) -> str:

@@ -26,11 +26,18 @@ def _same_shape(routes: list[Route]) -> Iterator[Mistake]:
     for route in routes:
         for shape in _shapes(route):
             other = seen.setdefault(shape, route)
-            if other is not route:
+            if other is not route and not _names_differ(route, other):
                 url = "/" + "/".join(text for _, text in shape)
                 what = f"{route.id} and {other.id} ({other.file}) both serve {url}. A URL has one route."
                 yield _mistake("E020", route, what, "Rename or remove one; route groups do not change the URL.")
                 break
+
+
+def _names_differ(route: Route, other: Route) -> bool:
+    """Return whether a level of the two has two dynamic names, which is reported as that."""
+    pairs = zip(route.segments, other.segments, strict=False)
+    here, there = next((pair for pair in pairs if pair[0] != pair[1]), (None, None))
+    return here is not None and there is not None and here.kind is there.kind is SegmentKind.DYNAMIC
 
 
 def _shapes(route: Route) -> Iterator[_Key]:

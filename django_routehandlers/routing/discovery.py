@@ -131,8 +131,18 @@ def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | Mistake:
     if not entry.is_file():
         what = f"{ROUTE_FILE} is not a regular file."
         return folder.mistake("E015", what, "Replace it by a file, or remove it.", name=entry.name)
+    if entry.is_symlink() and (refusal := _refused_link(folder.trail, os.path.realpath(entry.path))):
+        return folder.mistake("W018", refusal, "Replace the link by a file.", name=entry.name)
     directory = folder.directory
-    return Route(directory.app, directory.package, directory.path, folder.folders, folder.segments, entry.path)
+    return Route(
+        directory.app,
+        directory.package,
+        directory.path,
+        folder.folders,
+        folder.segments,
+        entry.path,
+        len(directory.prefix),
+    )
 
 
 def _enter_folder(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Mistake:

@@ -6,15 +6,18 @@ plain ``URLPattern`` objects in match order, for ``reverse()``, the debug 404 pa
 ``show_urls``. Only its ``resolve()`` differs: it asks the matcher instead of the list.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.signals import setting_changed
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, clear_url_caches
+from django.urls.converters import StringConverter
 from django.urls.resolvers import RoutePattern
 from django.utils.functional import cached_property
 
@@ -44,6 +47,8 @@ class SegmentConverter:
 
     def to_url(self, value: object) -> str:
         """Return the segment that stands for *value*; ``ValueError`` where no segment does."""
+        if isinstance(value, Enum) and isinstance(self._inner, StringConverter):
+            value = value.value
         return _as_sent(str(self._inner.to_url(value)))
 
 
@@ -56,11 +61,17 @@ class CatchAllConverter:
         """Return the segments of *value*."""
         return [_one_segment(part) for part in value.split("/")]
 
-    def to_url(self, value: Sequence[str]) -> str:
-        """Return the segments joined; ``ValueError`` for none, or for one that no URL can carry."""
-        if isinstance(value, str) or not value:
-            raise ValueError("a catch-all segment is reversed from a list of one or more segments")
-        return "/".join(_as_sent(str(part)) for part in value)
+    def to_url(self, value: Sequence[object] | str) -> str:
+        """
+        Return the segments joined; ``ValueError`` for none, or for one that no URL can carry.
+
+        Args:
+            value: The segments, or for templates, which have no lists, the text that joins them.
+        """
+        parts = value.split("/") if isinstance(value, str) else value
+        if not parts:
+            raise ValueError("a catch-all segment is reversed from one or more segments")
+        return "/".join(_as_sent(str(part)) for part in parts)
 
 
 def _one_segment(text: str) -> str:
@@ -166,7 +177,17 @@ class RouteTable:
         self.url_patterns = [pattern for one in self.served for pattern in one.patterns]
         self.redirect = redirect
         self._slash = slash
+        self._is_logged = False
         self._matcher = Matcher(((one.route, one) for one in self.served), converters)
+
+    def refusal(self) -> RoutesError:
+        """Return the error that stands for all mistakes, and log it the first time."""
+        error = RoutesError(self.errors)
+        if not self._is_logged:
+            # Each request logs its own failure as Django does; a server without LOGGING shows only this.
+            self._is_logged = True
+            logging.getLogger("django_routehandlers").error("%s", error)
+        return error
 
     def match(self, path: str) -> tuple[Served, dict[str, object], bool] | None:
         """
@@ -228,7 +249,7 @@ class RouteResolver(URLResolver):
         """Return the match of *path*, at a cost that the number of routes does not raise."""
         table = self.table()
         if table.errors:
-            raise RoutesError(table.errors)
+            raise table.refusal()
         path = str(path)
         return table.resolve(path) or self._miss(path)
 
@@ -242,8 +263,9 @@ class RouteResolver(URLResolver):
         return [] if self.table().errors else super().check()
 
     def _populate(self) -> None:
-        if errors := self.table().errors:
-            raise RoutesError(errors)
+        table = self.table()
+        if table.errors:
+            raise table.refusal()
         super()._populate()
 
 

@@ -21,6 +21,8 @@ class Route:
     """The segments of the URL, the app's prefix first; route groups are left out."""
     file: str
     """Path of the ``route.py`` file."""
+    prefixed: int = 0
+    """How many of the segments are the app's prefix."""
 
     @property
     def id(self) -> str:
@@ -34,9 +36,13 @@ class Route:
 
     @property
     def default_name(self) -> str:
-        """The URL name: segments joined with ``-``, as are their colons; ``index`` for the root."""
+        """
+        The URL name: segments joined with ``-``, as are their colons; ``index`` for the root.
+
+        The app's prefix is no part of it: where a project serves an app changes none of the app's names.
+        """
         # A colon in a name separates namespaces.
-        return "-".join(segment.text for segment in self.segments).replace(":", "-") or "index"
+        return "-".join(segment.text for segment in self.segments[self.prefixed :]).replace(":", "-") or "index"
 
 
 def match_order(route: Route) -> tuple[tuple[int, str], ...]:

@@ -16,8 +16,11 @@ from urllib.parse import unquote
 _BRACKETED = re.compile(r"(?P<open>\[\[\.\.\.|\[\.\.\.|\[)(?P<inner>[^\[\]]*)(?P<close>\]\]|\])")
 _KINDS_BY_BRACKET = {"[": "]", "[...": "]", "[[...": "]]"}
 _IGNORED_FOLDERS = frozenset({"node_modules"})
-# A parameter of this name is always Django's request, so no segment can be read through it.
-_RESERVED_NAMES = frozenset({"request"})
+# Dynamic segments as other routers write them: FastAPI's and Express's.
+_FOREIGN = re.compile(r"\{.*\}|:.*")
+_BUILT_IN_CONVERTERS = frozenset({"int", "path", "slug", "str", "uuid"})
+# The one is always Django's request; the other meets the first parameter of asgiref's own calls.
+_RESERVED_NAMES = frozenset({"request", "self"})
 
 
 class SegmentKind(enum.IntEnum):
@@ -81,7 +84,7 @@ def parse_segment(folder: str) -> Segment:
     """
     if folder.startswith("(") and folder.endswith(")") and len(folder) > 2 and folder.count("(") == 1:
         return Segment(folder, SegmentKind.GROUP, folder[1:-1])
-    if not set(folder) & set("[]()"):
+    if not set(folder) & set("[]()<>") and not _FOREIGN.fullmatch(folder):
         return Segment(folder, SegmentKind.STATIC, _static_text(folder))
     found = _BRACKETED.fullmatch(folder)
     if found is None or _KINDS_BY_BRACKET[found["open"]] != found["close"] or not found["inner"]:
@@ -107,15 +110,11 @@ def _parameter(folder: str, bracket: str, inner: str) -> Segment:
 
 def _check_name(folder: str, name: str) -> None:
     if not name.isidentifier() or keyword.iskeyword(name):
-        reason = "is a Python keyword" if keyword.iskeyword(name) else "is no Python identifier"
-        suggestion = re.sub(r"\W|^(?=\d)", "_", name) + ("_" if keyword.iskeyword(name) else "")
-        raise SegmentError(
-            "E011",
-            f"the segment name {name!r} {reason}, so no handler can take it as a parameter.",
-            f"Rename {folder} to {folder.replace(name, suggestion, 1) if name else '[name]'}.",
-        )
+        reason = "is a Python keyword" if keyword.iskeyword(name) else "is not a Python identifier"
+        what = f"the segment name {name!r} {reason}, so no handler can take it as a parameter."
+        raise SegmentError("E011", what, f"Rename {folder} to {_meant(folder)}.")
     if name in _RESERVED_NAMES:
-        what = f"the segment name {name!r} is reserved: that parameter is Django's request."
+        what = f"the segment name {name!r} is reserved: handlers are called with an argument of that name already."
         raise SegmentError("E011", what, f"Rename {folder} to {folder.replace(name, name + '_id', 1)}.")
 
 
@@ -136,6 +135,27 @@ def _malformed(folder: str) -> SegmentError:
         f"{folder!r} is no segment. A folder is static (about), dynamic ([id], [id=int]), "
         "a catch-all ([...path]), an optional catch-all ([[...path]]) or a route group ((shop))."
     )
-    inner = re.sub(r"\W", "", folder)
-    remedy = f"Rename it, to [{inner}] perhaps." if inner else "Rename it."
-    return SegmentError("E010", what, f"{remedy} For literal brackets, percent-encode them.")
+    remedy = f"Rename it, to {_meant(folder)} perhaps. To serve the characters themselves, percent-encode them."
+    return SegmentError("E010", what, remedy)
+
+
+def _meant(folder: str) -> str:
+    """Return the segment that a malformed name most likely means."""
+    words = [_as_identifier(word) for word in re.findall(r"\w+", folder)]
+    name = "_".join(words) or "name"
+    if set("()") & set(folder) and not set("[]{}<>") & set(folder):
+        return f"({name})"
+    if len(words) == 2 and set(":=") & set(folder):
+        # Flask and Django write the converter first.
+        words.sort(key=_BUILT_IN_CONVERTERS.__contains__)
+        if words[1] == "path":
+            return f"[...{words[0]}]"
+        if words[1] in _BUILT_IN_CONVERTERS:
+            return f"[{words[0]}={words[1]}]"
+    if ".." in folder:
+        return f"[[...{name}]]" if folder.startswith("[[") else f"[...{name}]"
+    return f"[{name}]"
+
+
+def _as_identifier(word: str) -> str:
+    return f"{word}_" if keyword.iskeyword(word) else word if word.isidentifier() else f"_{word}"
