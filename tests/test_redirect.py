@@ -1,11 +1,15 @@
 """The form of a URL with, or without, its last slash answers 308 to the other one."""
 
 import asyncio
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import include
+from django.urls import path as django_path
 
 from conftest import Site
 
@@ -102,3 +106,16 @@ def test_csrf_checks_and_atomic_requests_leave_the_redirect_alone(
     response = browser.post("/x/")
 
     assert (response.status_code, response.headers["Location"]) == (308, "/x")
+
+
+def test_location_names_no_other_host_where_the_routes_begin_behind_two_slashes(site: Site) -> None:
+    site.serve(FILES)
+    urlconf = ModuleType(f"{site.name}_mounted")
+    urlconf.urlpatterns = [django_path("<path:repo>/-/", include("django_routehandlers.urls"))]
+    sys.modules[urlconf.__name__] = urlconf
+    site.settings.ROOT_URLCONF = urlconf.__name__
+
+    path = "//evil.example/-/x/1/"
+    response = site.client.generic("GET", path, PATH_INFO=path)
+
+    assert (response.status_code, response.headers["Location"]) == (308, "/%2Fevil.example/-/x/1")
