@@ -28,6 +28,7 @@ def _route(signature: str, result: str, head: str = "") -> str:
         ("time", "10:30", '"10:30:00"'),
         ("Decimal", "9.90", '"9.90"'),
         ("Colour", "red", '"red"'),
+        ("Level", "1", "1"),
         ('Literal["a", "b"]', "b", '"b"'),
         ("Annotated[int, Ge(1), Le(5)]", "5", "5"),
         ("Annotated[str, MaxLen(3)]", "abc", '"abc"'),
@@ -46,7 +47,7 @@ _HEAD = dedent(
     """
     from datetime import date, datetime, time
     from decimal import Decimal
-    from enum import Enum
+    from enum import Enum, IntEnum
     from typing import Annotated, Literal
     from uuid import UUID
 
@@ -56,6 +57,10 @@ _HEAD = dedent(
 
     class Colour(Enum):
         RED = "red"
+
+
+    class Level(IntEnum):
+        LOW = 1
 
 
     """
@@ -87,6 +92,10 @@ _HEAD = dedent(
         ("UUID", "7f3b"),
         ("date", "2026-02-30"),
         ("Colour", "blue"),
+        ("Level", "3"),
+        ("Level", "01"),
+        ("Level", "+1"),
+        ("Level", "1.0"),
     ],
 )
 def test_segment_that_does_not_fit_its_annotation_is_404(site: Site, annotation: str, text: str) -> None:

@@ -122,8 +122,10 @@ def _in_one_form(annotation: Any) -> Any:
     return annotation
 
 
-def _member(by_text: Mapping[str, Enum], value: Any) -> Any:
-    return by_text.get(value, value)
+def _member(by_text: Mapping[str, Enum], value: object) -> object:
+    if isinstance(value, str) and value not in by_text:
+        raise ValueError("no member has this value")
+    return by_text[value] if isinstance(value, str) else value
 
 
 def _check_form(form: re.Pattern[str], value: object) -> object:
