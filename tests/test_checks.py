@@ -191,7 +191,7 @@ def test_converter_that_the_urlconf_registers_is_known_to_checks(site: Site) -> 
         assert site.client.get("/y/2026").json() == 2026
     finally:
         REGISTERED_CONVERTERS.pop("four_digits", None)
-        get_converters.cache_clear()
+        get_converters.cache_clear()  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def test_urlconf_without_the_app_says_what_to_add(site: Site) -> None:

@@ -1,10 +1,17 @@
 """NDJSONResponse sends each value as a line when it is ready, under ASGI and WSGI alike."""
 
 import asyncio
+import importlib
 import json
 import logging
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -19,7 +26,10 @@ from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 from pytest_django import Settings
 
+from conftest import Site
 from django_routehandlers.responses.ndjson import NDJSONResponse
+from servers import HOST, Server, make_project, poll
+from servers import serve as run_server
 
 FIELDS = {
     "Content-Type": "application/x-ndjson",
@@ -110,8 +120,8 @@ class Handler(ASGIHandler):
         return self.body_file
 
 
-async def run_asgi(send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-    """Send ``GET /`` to Django's own ASGI handler, from a client that stays."""
+async def run_asgi(send: Callable[[dict[str, Any]], Awaitable[None]], method: str = "GET", url: str = "/") -> None:
+    """Send a request to Django's own ASGI handler, from a client that stays."""
     requests = [{"type": "http.request", "body": b""}]
 
     async def receive() -> dict[str, Any]:
@@ -119,7 +129,7 @@ async def run_asgi(send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
             return requests.pop()
         return await asyncio.Future()
 
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"testserver")], "query_string": b""}
+    scope = {"type": "http", "method": method, "path": url, "headers": [(b"host", b"testserver")], "query_string": b""}
     handler = Handler()
     try:
         await handler(scope, receive, send)  # type: ignore[arg-type]
@@ -404,3 +414,277 @@ def test_what_is_no_series_of_values_is_a_type_error(records: Any, message: str)
     with pytest.raises(TypeError) as caught:
         NDJSONResponse(records)
     assert str(caught.value) == message
+
+
+class Signals:
+    """Writes down that requests start and finish."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.started: Callable[..., None] = lambda **kwargs: events.append("started")
+        self.finished: Callable[..., None] = lambda **kwargs: events.append("finished")
+
+    def __enter__(self) -> None:
+        request_started.connect(self.started)
+        request_finished.connect(self.finished)
+
+    def __exit__(self, *exc_info: object) -> None:
+        request_started.disconnect(self.started)
+        request_finished.disconnect(self.finished)
+
+
+@both_sources
+@pytest.mark.parametrize("reason", ["the source fails", "a send fails", "the server ends it"])
+def test_a_request_whose_stream_breaks_off_finishes_once(produce: Produce, reason: str, settings: Settings) -> None:
+    """Invariant 49."""
+    responses: list[NDJSONResponse] = []
+
+    def view(request: HttpRequest) -> NDJSONResponse:
+        responses.append(NDJSONResponse(produce(Source(bad=1 if reason == "the source fails" else None))))
+        return responses[-1]
+
+    serve(settings, view)
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and reason == "a send fails":
+            raise OSError("gone")
+        if message["type"] == "http.response.body" and reason == "the server ends it":
+            raise asyncio.CancelledError
+
+    events: list[str] = []
+    with Signals(events):
+        for _ in range(20):
+            with suppress(ValueError, OSError, asyncio.CancelledError):
+                asyncio.run(run_asgi(send))
+    assert (events, [response.closed for response in responses]) == (["started", "finished"] * 20, [True] * 20)
+
+
+@both_sources
+def test_a_request_whose_stream_ends_well_finishes_once(produce: Produce, settings: Settings) -> None:
+    """Invariant 49."""
+    serve(settings, lambda request: NDJSONResponse(produce(Source())))
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    events: list[str] = []
+    with Signals(events):
+        asyncio.run(run_asgi(send))
+        WSGIHandler()(RequestFactory().get("/").environ, lambda status, headers: None).close()  # type: ignore[arg-type,no-untyped-call]
+    assert events == ["started", "finished"] * 2
+
+
+HEAD_ROUTES = {
+    "file/route.py": """
+        from io import BytesIO
+
+        from django.http import FileResponse
+
+        class File(BytesIO):
+            def close(self):
+                if not self.closed:
+                    self.events.append("closed")
+                super().close()
+
+        def GET(request):
+            file = File(b"0123456789")
+            file.events = request.events
+            return FileResponse(file, content_type="text/plain", headers={"X-A": "1"})
+        """,
+    "generator/route.py": """
+        def GET(request):
+            request.events.append("run")
+            yield 1
+        """,
+    "asynchronous/route.py": """
+        async def GET(request):
+            request.events.append("run")
+            yield 1
+        """,
+    "cursor/route.py": """
+        from django_routehandlers import NDJSONResponse
+
+        class Cursor:
+            def __init__(self, events):
+                self.events = events
+
+            def __iter__(self):
+                self.events.append("run")
+                yield 1
+
+            def close(self):
+                self.events.append("closed")
+
+        async def GET(request):
+            response = NDJSONResponse(Cursor(request.events), status=202)
+            response.set_cookie("a", "b")
+            return response
+        """,
+}
+
+MIDDLEWARE = """
+    events = []
+
+    def record(get_response):
+        def middleware(request):
+            request.events = events
+            response = get_response(request)
+            events.append("answered")
+            return response
+
+        return middleware
+"""
+
+
+@pytest.fixture
+def head(site: Site, settings: Settings) -> Callable[[str, bool], tuple[int, dict[str, str], list[str]]]:
+    """Send HEAD to Django's own handlers: status, fields, and what happened, in order."""
+    site.serve(HEAD_ROUTES)
+    (site.root / site.name / "middleware.py").write_text(dedent(MIDDLEWARE))
+    # The outermost stores whole responses, the next one sends the length of a whole body.
+    settings.MIDDLEWARE = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        f"{site.name}.middleware.record",
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    settings.ROUTEHANDLERS = {}
+
+    def send(url: str, is_async: bool) -> tuple[int, dict[str, str], list[str]]:
+        events: list[str] = importlib.import_module(f"{site.name}.middleware").events
+        with Signals(events):
+            status, fields = asyncio.run(_head_asgi(url)) if is_async else _head_wsgi(url)
+        return status, fields, events
+
+    return send
+
+
+def _head_wsgi(url: str) -> tuple[int, dict[str, str]]:
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    environ = RequestFactory().head(url).environ
+    body = WSGIHandler()(environ, lambda *start: started.append(start))  # type: ignore[arg-type,no-untyped-call]
+    assert b"".join(body) == b""
+    body.close()
+    [(status, fields)] = started
+    # Some versions of Django write a space before a cookie.
+    return int(status.split()[0]), {name: value.strip() for name, value in fields}
+
+
+async def _head_asgi(url: str) -> tuple[int, dict[str, str]]:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await run_asgi(send, "HEAD", url)
+    assert b"".join(message.get("body", b"") for message in sent[1:]) == b""
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["wsgi", "asgi"])
+@pytest.mark.parametrize(
+    ("url", "status", "fields", "closed"),
+    [
+        ("/file", 200, {"Content-Type": "text/plain", "Content-Length": "10", "X-A": "1"}, ["closed"]),
+        ("/generator", 200, FIELDS, []),
+        ("/asynchronous", 200, FIELDS, []),
+        ("/cursor", 202, {**FIELDS, "Set-Cookie": "a=b; Path=/"}, ["closed"]),
+    ],
+)
+def test_head_closes_what_a_stream_holds_as_the_request_finishes(
+    head: Callable[[str, bool], tuple[int, dict[str, str], list[str]]],
+    is_async: bool,
+    url: str,
+    status: int,
+    fields: dict[str, str],
+    closed: list[str],
+) -> None:
+    """Invariants 49 and 66. The request finishes once, behind all middleware, and sends no length that GET does not."""
+    assert head(url, is_async) == (status, fields, ["started", "answered", *closed, "finished"])
+
+
+HOT_ROUTES = {
+    "hot/[how]/[run]/route.py": """
+        import itertools
+        from pathlib import Path
+
+        from django_routehandlers import NDJSONResponse
+
+        async def count_async(run):
+            try:
+                for number in itertools.count():
+                    yield number
+            finally:
+                Path(f"{run}.closed").touch()
+
+        def count_sync(run):
+            try:
+                yield from itertools.count()
+            finally:
+                Path(f"{run}.closed").touch()
+
+        async def GET(how, run):
+            return NDJSONResponse(count_async(run) if how == "async" else count_sync(run))
+        """,
+    "items/route.py": """
+        async def GET():
+            return [1, 2, 3]
+        """,
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with streams that never end and never wait."""
+    return make_project(tmp_path_factory.mktemp("ndjson"), HOT_ROUTES, settings='ALLOWED_HOSTS = ["127.0.0.1"]')
+
+
+@pytest.fixture(scope="module", params=["uvicorn-httptools", "uvicorn-h11"])
+def server(request: pytest.FixtureRequest, home: Path) -> Iterator[Server]:
+    """That project on one event loop."""
+    with run_server(request.param, home) as running:
+        yield running
+
+
+@pytest.fixture(params=["async", "sync"])
+def hot(request: pytest.FixtureRequest, server: Server, home: Path) -> Iterator[tuple[socket.socket, Path]]:
+    """A connection with the first lines of such a stream read, and the file that says that the stream was closed."""
+    run = f"{request.param}-{server.port}-{request.node.originalname}"
+    with server.connect() as connection:
+        connection.sendall(f"GET /hot/{request.param}/{run} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        received = b""
+        while b"\n1\n" not in received:
+            received += connection.recv(60)
+        yield connection, home / f"{run}.closed"
+
+
+def ask_soon(server: Server) -> bytes:
+    """Return the body of another request, which has to be answered within a second."""
+    with socket.create_connection((HOST, server.port), timeout=1) as connection:
+        connection.sendall(b"GET /items HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        return connection.makefile("rb").read().partition(b"\r\n\r\n")[2]
+
+
+def test_a_producer_that_never_waits_ends_with_its_client(server: Server, hot: tuple[socket.socket, Path]) -> None:
+    """Invariant 67: it holds up nobody, and it is closed (invariant 66)."""
+    connection, closed = hot
+    connection.close()
+    assert [ask_soon(server) for _ in range(3)] == [b"[1,2,3]"] * 3
+    poll(lambda: closed.exists() or None, limit=10, what="the producer to be closed", on=server)
+
+
+def test_a_producer_that_never_waits_holds_up_nobody_while_its_client_reads(
+    server: Server, hot: tuple[socket.socket, Path]
+) -> None:
+    """Invariant 67, where the server never has to wait for the client."""
+    connection, closed = hot
+    connection.settimeout(None)
+    read = subprocess.Popen(
+        [sys.executable, "-c", "stream = open(0, 'rb', 0)\nwhile stream.read(1 << 20): pass"],
+        stdin=connection.fileno(),
+    )
+    try:
+        assert [ask_soon(server) for _ in range(3)] == [b"[1,2,3]"] * 3
+        assert (read.poll(), closed.exists()) == (None, False)
+    finally:
+        read.kill()
+        read.wait()

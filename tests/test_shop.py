@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db.models.signals import pre_delete
 from django.test import AsyncClient, Client
 from django.urls import resolve, reverse
 
@@ -109,6 +110,55 @@ def test_a_post_of_a_name_that_is_taken_answers_409(ask: Ask) -> None:
     assert (reply.status, reply.json) == (409, {"error": "There is a product oak-chair already."})
 
 
+@pytest.mark.parametrize(
+    ("price", "stored"),
+    [
+        ('"5"', "5.00"),
+        ("149.9", "149.90"),
+        ("1e5", "100000.00"),
+        ('"1E+5"', "100000.00"),
+        ('"-0"', "0.00"),
+        ('"-0.00"', "0.00"),
+        ('"0e5"', "0.00"),
+        ('"0E+999999999"', "0.00"),
+        ('"0e-999999999"', "0.00"),
+        ('"\u0661\u0662"', "12.00"),
+        ('"999999.99"', "999999.99"),
+    ],
+)
+def test_a_price_is_answered_as_it_is_stored_however_it_is_written(ask: Ask, price: str, stored: str) -> None:
+    made = ask("POST", "/api/products", f'{{"name": "Elm Chair", "price": {price}}}'.encode())
+    assert (made.status, made.json["price"]) == (201, stored)
+    put = ask("PUT", "/api/products/1", f'{{"name": "Oak Chair", "price": {price}}}'.encode())
+    assert (put.status, put.json["price"]) == (200, stored)
+    for url in (made.headers["Location"], "/api/products/1"):
+        assert ask("GET", url).json["price"] == stored
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        *('"1e-999999999"', '"1E+999999999"', '"1e-99999999999999999999"', '"1e99999999999999999999"'),
+        *(
+            '"Infinity"',
+            '"sNaN"',
+            '"1000000"',
+            '"999999.995"',
+            '"-0.001"',
+            '"0.001"',
+            "1e6",
+            "1e-7",
+            "1e308",
+        ),
+        *('"1_000_000"', '""', '"0x10"', "null", "[]", "{}"),
+    ],
+    ids=lambda price: price[:20],
+)
+def test_a_price_that_cannot_be_stored_answers_422(ask: Ask, price: str) -> None:
+    body = f'{{"name": "Elm Chair", "price": {price}}}'.encode()
+    assert [ask("POST", "/api/products", body).status, ask("PUT", "/api/products/1", body).status] == [422, 422]
+
+
 @pytest.mark.parametrize("body", ["", "{", "NaN", b"\xff", '"\\ud800"'])
 def test_a_body_that_is_no_json_is_a_400_problem(ask: Ask, body: str | bytes) -> None:
     reply = ask("POST", "/api/products", body)
@@ -176,6 +226,23 @@ def test_a_product_that_was_ordered_is_not_deleted(ask: Ask) -> None:
     assert (reply.status, reply.json) == (409, {"error": "The product is part of an order."})
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_product_that_is_ordered_while_it_is_deleted_stays(ask: Ask) -> None:
+    product = Product.objects.create(name="Elm", slug="elm", price="1")
+
+    def order(instance: Product, **kwargs: object) -> None:
+        OrderLine.objects.create(order_id=1, product=instance, quantity=1, price=1)
+
+    # Sent between Django's search for what forbids the deletion and the deletion itself.
+    pre_delete.connect(order, sender=Product)
+    try:
+        reply = ask("DELETE", f"/api/products/{product.pk}")
+    finally:
+        pre_delete.disconnect(order, sender=Product)
+    assert (reply.status, reply.json) == (409, {"error": "The product is part of an order."})
+    assert ask("GET", f"/api/products/{product.pk}").status == 200
+
+
 def test_a_number_is_json_and_a_static_folder_goes_before_a_dynamic_one(ask: Ask) -> None:
     reply = ask("GET", "/api/products/count")
     assert (reply.headers["Content-Type"], reply.json) == ("application/json", 36)
@@ -210,6 +277,21 @@ def test_a_search_that_cannot_be_made_is_a_404(ask: Ask, path: str) -> None:
 def test_nul_in_the_query_string_finds_nothing(ask: Ask) -> None:
     reply = ask("GET", "/api/products?search=oak%00")
     assert (reply.status, reply.json) == (200, [])
+
+
+@pytest.mark.parametrize("length", [101, 50_001])
+def test_text_that_is_longer_than_any_name_finds_nothing(ask: Ask, length: int) -> None:
+    text = "a" * length
+    reply = ask("GET", f"/api/products?search={text}")
+    assert (reply.status, reply.json) == (200, [])
+    reply = ask("GET", f"/api/search/name/{text}")
+    assert (reply.status, reply.json["found"]) == (200, [])
+
+
+def test_text_as_long_as_the_longest_name_is_found(ask: Ask) -> None:
+    name = "a" * 100
+    assert ask("POST", "/api/products", {"name": name, "price": "1"}).status == 201
+    assert [product["name"] for product in ask("GET", f"/api/products?search={name}").json] == [name]
 
 
 def test_an_order_takes_its_products_off_the_shelf(ask: Ask) -> None:
@@ -376,6 +458,14 @@ def test_a_view_decorator_lets_a_user_in(ask: Ask) -> None:
 def test_one_url_has_a_page_and_json(ask: Ask, accept: str, content_type: str) -> None:
     reply = ask("GET", "/about", Accept=accept)
     assert (reply.headers["Content-Type"], reply.headers["Vary"]) == (content_type, "Accept")
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html;a*=foo''x", "text/html;a*=utf-8''%ff", "text/html;a*=x", "text/html;q=x", "/", ";"]
+)
+def test_an_accept_field_that_cannot_be_read_gets_an_answer(ask: Ask, accept: str) -> None:
+    reply = ask("GET", "/about", Accept=accept)
+    assert (reply.status, reply.headers["Vary"]) == (200, "Accept")
 
 
 def test_a_response_of_django_goes_out_as_it_is(ask: Ask) -> None:

@@ -21,6 +21,7 @@ from django_routehandlers.handlers.failures import answer_failure
 from django_routehandlers.handlers.signature import Handler, Plan
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
 from django_routehandlers.responses.conversion import to_response
+from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.problems import ProblemResponse
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -226,9 +227,11 @@ def _no_content(allow: str) -> HttpResponse:
     return response
 
 
-def _without_stream(response: HttpResponseBase) -> HttpResponse:
-    """Return the header of a stream that is never run."""
-    bare = HttpResponse(status=response.status_code, reason=response.reason_phrase, headers=dict(response.headers))
-    bare.cookies = response.cookies
-    response.close()
+def _without_stream(response: HttpResponseBase) -> HttpResponseBase:
+    """Return the header of a stream that is never run; Django closes what the stream holds when it closes this."""
+    # An empty stream, not an empty body: of that, middleware would send the length, and store it in the cache.
+    bare = NDJSONResponse((), status=response.status_code)
+    bare.reason_phrase, bare.headers, bare.cookies = response.reason_phrase, response.headers, response.cookies
+    # Not response.close(): the request has not finished, and middleware may still use the database.
+    vars(bare)["_resource_closers"].extend(vars(response)["_resource_closers"])
     return bare

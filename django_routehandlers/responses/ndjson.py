@@ -73,10 +73,12 @@ class NDJSONResponse(StreamingHttpResponse):
         self._lines = _encode_records(records, name)
         super().__init__(self._lines, status=status, headers={**_HEADERS, **(headers or {})})
         self._closers: list[Callable[[], object]] = []
-        close = getattr(records, "close", None)
-        if isinstance(self._lines, Generator) and callable(close):
-            # A generator that was never started closes nothing.
-            self._closers.append(close)
+        if isinstance(self._lines, Generator):
+            # Django closes the lines too, and hides it where that fails.
+            self._closers.append(self._lines.close)
+            if callable(close := getattr(records, "close", None)):
+                # Lines that were never read close nothing.
+                vars(self)["_resource_closers"].append(close)
 
     def __iter__(self) -> Iterator[bytes]:
         content = self.streaming_content
@@ -90,23 +92,30 @@ class NDJSONResponse(StreamingHttpResponse):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self.streaming_content
         try:
-            if isinstance(content, AsyncIterator):
-                async for part in content:
-                    yield part
-            else:
-                # In Django's thread for this request, where database connections live.
-                read = sync_to_async(next)
-                while (part := await read(content, None)) is not None:
-                    yield part
-        finally:
-            await self._aclose(content)
+            try:
+                if isinstance(content, AsyncIterator):
+                    async for part in content:
+                        yield part
+                else:
+                    # In Django's thread for this request, where database connections live.
+                    read = sync_to_async(next)
+                    while (part := await read(content, None)) is not None:
+                        yield part
+            finally:
+                await self._aclose(content)
+        except BaseException:
+            # Under ASGI Django does not close a response that breaks off, and its request would never finish.
+            await sync_to_async(self.close)()
+            raise
 
     def getvalue(self) -> bytes:
         """Return the whole body. For tests: it reads the stream to its end."""
         return b"".join(self)
 
     def close(self) -> None:
-        """Close the stream and what it reads from, then the response as Django does."""
+        """Close the stream and what it reads from, then the response as Django does. The first call counts."""
+        if self.closed:
+            return
         try:
             for close in self._closers:
                 close()
@@ -165,6 +174,8 @@ async def _encode_async(records: AsyncIterable[object], name: str) -> AsyncGener
     try:
         async for record in iterator:
             yield encode_line(record)
+            # Else a producer that never waits keeps the loop to itself, and outlives a client that left.
+            await asyncio.sleep(0)
     except Exception:
         yield _error_line(name)
         raise

@@ -6,13 +6,19 @@ from typing import Annotated
 from uuid import UUID
 
 from django.utils.text import slugify
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from shop.models import Order, Product
 
+
+def _as_stored(price: Decimal) -> Decimal:
+    # One price can be written in many ways, such as 1E+1, 10 and 10.0. Adding 0 makes 0 of -0.
+    return price.quantize(Decimal("0.01")) + 0
+
+
 # PostgreSQL cannot store NUL in text, so no name may hold one.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
-Price = Annotated[Decimal, Field(ge=0, max_digits=8, decimal_places=2)]
+Price = Annotated[Decimal, Field(ge=0, max_digits=8, decimal_places=2), AfterValidator(_as_stored)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Key = Annotated[int, Field(ge=1, le=2**63 - 1)]
 

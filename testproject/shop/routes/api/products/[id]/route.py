@@ -1,5 +1,6 @@
 """One product."""
 
+from django.db import IntegrityError
 from django.db.models import ProtectedError
 from django.http import HttpRequest
 from pydantic import ValidationError
@@ -31,7 +32,8 @@ async def DELETE(id: int) -> JSONResponse | None:
     """Remove the product; 409 where it has been ordered."""
     try:
         deleted, _ = await Product.objects.filter(pk=id).adelete()
-    except ProtectedError:
+    except (ProtectedError, IntegrityError):
+        # The second where somebody orders it just now: Django found no order, the database did.
         return JSONResponse({"error": "The product is part of an order."}, status=409)
     return None if deleted else not_found()
 
