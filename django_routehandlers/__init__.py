@@ -9,16 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
 
 __version__ = "0.1.0"
 
-__all__ = ["JSONResponse", "NDJSONResponse"]
+__all__ = ["Cookie", "Form", "Header", "JSONResponse", "NDJSONResponse"]
 
 
 def __getattr__(name: str) -> object:
     match name:
+        case "Cookie" | "Form" | "Header":
+            module = "django_routehandlers.handlers.markers"
         case "JSONResponse":
             module = "django_routehandlers.responses.json"
         case "NDJSONResponse":

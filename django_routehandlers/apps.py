@@ -20,10 +20,11 @@ from django_routehandlers.autoreload import is_known_folder, watch_routes
 from django_routehandlers.checks import TAG, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.exceptions import Mistake
+from django_routehandlers.openapi.paths import find_clashes
 from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
 from django_routehandlers.routing.misplaced import find_misspelt, find_uninstalled
-from django_routehandlers.routing.patterns import RouteTable, forget_reversals
-from django_routehandlers.routing.segments import Segment, SegmentError, SegmentKind, parse_segment
+from django_routehandlers.routing.patterns import RouteTable
+from django_routehandlers.routing.segments import Segment, SegmentError, parse_prefix
 from django_routehandlers.table import build_table
 
 RETRY_AFTER = 1.0
@@ -94,7 +95,9 @@ class RouteHandlersConfig(AppConfig):
     def _build_anew(self) -> RouteTable:
         self._building = True
         try:
-            table = build_table(self._tree, get_config(), self._mistakes)
+            config = get_config()
+            clashes = find_clashes(config, self._tree.routes)
+            table = build_table(self._tree, config, [*self._mistakes, *clashes])
         finally:
             self._building = False
         if any(mistake.id == "E030" for mistake in table.errors):
@@ -110,7 +113,6 @@ def _setting_changed(*, setting: str, **kwargs: object) -> None:
     if setting == SETTING and apps.is_installed("django_routehandlers"):
         get_config.cache_clear()
         cast("RouteHandlersConfig", apps.get_app_config("django_routehandlers")).forget()
-        forget_reversals()
 
 
 def _discover() -> tuple[RouteTree, tuple[Mistake, ...]]:
@@ -150,9 +152,6 @@ def _prefix(label: str, path: str) -> tuple[Segment, ...] | Mistake:
         remedy = f"Use one of {', '.join(sorted(apps.app_configs))}."
         return Mistake("", 0, "E003", where, "no installed app has this label.", remedy)
     try:
-        segments = tuple(parse_segment(part) for part in path.strip("/").split("/") if part)
+        return parse_prefix(path)
     except SegmentError as error:
         return Mistake("", 0, "E003", where, error.what, 'Write static segments, such as "shop/".')
-    if any(segment.kind is not SegmentKind.STATIC for segment in segments):
-        return Mistake("", 0, "E003", where, f"{path!r} is not static.", 'Write static segments, such as "shop/".')
-    return segments

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.utils.functional import Promise
 
 from django_routehandlers.exceptions import Mistake
 
@@ -23,6 +24,16 @@ class Config:
     """Whether the URLs of routes end in a slash; the other form answers 308."""
     PREFIXES: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """App label → URL path below which that app's routes are served, such as ``"shop/"``."""
+    OPENAPI_PATH: str | None = "openapi.json"
+    """Where the OpenAPI document is served, below the routes; ``None`` for nowhere."""
+    OPENAPI_UI_PATH: str | None = "openapi/"
+    """Where the page that shows the document is served, with its last slash; ``None`` for nowhere."""
+    OPENAPI_UI: bool = False
+    """Whether the page is served without ``DEBUG`` too."""
+    OPENAPI_INFO: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Members of the document's Info Object (OpenAPI 3.1, section 4.8.2), laid over a title and a version."""
+    VALIDATE_RESPONSES: bool | None = None
+    """Whether responses are held against their return annotations; ``None``: under ``DEBUG`` and while tests run."""
 
 
 @lru_cache(maxsize=1)
@@ -51,13 +62,31 @@ def read_config(value: object) -> tuple[Config, tuple[Mistake, ...]]:
 
 
 def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
-    if key == "TRAILING_SLASH" and not isinstance(value, bool):
+    if key in ("TRAILING_SLASH", "OPENAPI_UI") and not isinstance(value, bool):
         return f"must be True or False, not {value!r}.", "Write True or False."
     if key == "PREFIXES" and not (
         isinstance(value, Mapping)
         and all(isinstance(part, str) for pair in cast("Mapping[object, object]", value).items() for part in pair)
     ):
         return f"must map app labels to URL paths, not {value!r}.", 'Write {"shop": "shop/"}.'
+    if key in ("OPENAPI_PATH", "OPENAPI_UI_PATH") and not isinstance(value, str | None):
+        return f"must be a URL path or None, not {value!r}.", 'Write "openapi.json", "openapi/" or None.'
+    if key == "VALIDATE_RESPONSES" and not isinstance(value, bool | None):
+        return f"must be True, False or None, not {value!r}.", "Write True, False or None."
+    if key == "OPENAPI_INFO" and (wrong := _wrong_info(value)):
+        return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
+    return None
+
+
+def _wrong_info(value: object) -> str | None:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) for key in cast("Mapping[object, object]", value)
+    ):
+        return f"must be a dict of the Info Object's members, not {value!r}."
+    info = cast("Mapping[str, object]", value)
+    for name in ("title", "version"):
+        if not isinstance(info.get(name, ""), str | Promise):
+            return f"must have text as its {name}, not {info[name]!r}."
     return None
 
 

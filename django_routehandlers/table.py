@@ -18,8 +18,10 @@ from django_routehandlers.conf import Config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.dispatch import BoundHandler, make_view
 from django_routehandlers.handlers.exports import Exports, read_exports
+from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.redirect import make_slash_redirect
-from django_routehandlers.handlers.signature import Fault, line_of, plan_handler
+from django_routehandlers.handlers.returns import plan_returns
+from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.loader import load_module
 from django_routehandlers.routing.matching import Converter
@@ -110,10 +112,12 @@ def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
     for method, function in exports.handlers.items():
-        plan, wrong = plan_handler(function, route.segments, route.file)
-        handler = BoundHandler(function, plan, f"{route.id} {method} ({route.file})")
+        plan, wrong = plan_handler(function, route.segments, route.file, method=method)
+        returns, unclear = plan_returns(function, route.file)
+        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})")
         bound[method] = handler
-        faults.extend(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy) for fault in wrong)
+        for fault in (*wrong, *unclear):
+            faults.append(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy))
         faults.extend(_atomic(method, handler, route.file))
     return bound, faults
 
@@ -145,18 +149,10 @@ def _unknown_converters(route: Route, converters: Mapping[str, Converter]) -> It
             yield Mistake(route.file, 0, "E012", route.id, what, f"Rename the folder to [...{segment.text}].")
 
 
-def _reversed_by(served: Served) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the name and the parameters that ``reverse()`` takes: an optional catch-all may be left out."""
-    names = [segment.text for segment in served.route.parameters]
-    yield served.name, frozenset(names)
-    if len(served.patterns) > 1:
-        yield served.name, frozenset(names[:-1])
-
-
 def _same_names(served: Iterable[Served]) -> Iterator[Mistake]:
     """Yield routes that ``reverse()`` could not tell apart: an error within one app, which can be edited."""
     seen: dict[tuple[str, frozenset[str]], Route] = {}
-    keys = ((one, key) for one in served for key in _reversed_by(one))
+    keys = ((one, (one.name, names)) for one in served for names in one.route.reversed_by)
     for one, key in keys:
         other = seen.setdefault(key, one.route)
         # One shape of URL served twice is reported as that.

@@ -32,7 +32,7 @@ def test_check_lists_every_mistake_of_every_file_at_once(site: Site) -> None:
             "bad/route.py": "def GET(:\n    pass\n",
             "none/route.py": "import nothing_of_this_name\n",
             "raises/route.py": "import os\n\n1 / 0\n",
-            "typo/route.py": "def get(a):\n    pass\n\n\ndef GET(b):\n    pass\n",
+            "typo/route.py": "def get(a):\n    pass\n\n\ndef GET(req):\n    pass\n",
             "[x/route.py": GOOD,
         }
     )

@@ -362,7 +362,7 @@ def test_match_goes_with_no_filter(site: Site) -> None:
 
 def test_nothing_is_explained_while_the_routes_have_errors(site: Site) -> None:
     """No route answers a request then, so none would be the truth."""
-    routes = site.write({"items/route.py": "def GET(ident): ...\n", "other/route.py": "def GET(): ...\n"})
+    routes = site.write({"items/route.py": "def GET(req): ...\n", "other/route.py": "def GET(): ...\n"})
     site.install()
     shown = show("--match", "/other")
     assert (shown.out, shown.status) == ("", 1)

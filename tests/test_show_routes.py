@@ -299,7 +299,7 @@ def test_mistakes_follow_the_routes_that_stand(project: Path) -> None:
         project,
         {
             "shop/routes/broken/route.py": "import nothing_of_this_name\n",
-            "shop/routes/api/typo/route.py": "def GET(ident): ...\n",
+            "shop/routes/api/typo/route.py": "def GET(req): ...\n",
             "help/routes/docs/routes.py": "",
         },
     )

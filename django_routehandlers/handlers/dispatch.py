@@ -14,13 +14,15 @@ from typing import Any
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.failures import answer_failure
-from django_routehandlers.handlers.signature import Handler, Plan
+from django_routehandlers.handlers.functions import Handler
+from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
-from django_routehandlers.responses.conversion import to_response
+from django_routehandlers.responses.conversion import no_content
 from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.problems import ProblemResponse
 
@@ -42,6 +44,7 @@ class BoundHandler:
 
     function: Handler
     plan: Plan
+    returns: Returns
     label: str
     """What errors call it: route id, method and file."""
 
@@ -57,25 +60,46 @@ class BoundHandler:
         return self.is_async or _is_coroutine_function(inner) or inspect.isasyncgenfunction(inner)
 
     def sync_call(self) -> Handler:
-        """Return what runs the handler in a thread: under ``ATOMIC_REQUESTS``, in a transaction."""
+        """Return what runs the handler in this thread, under ``ATOMIC_REQUESTS`` in a transaction, to its response."""
+        call = self._atomic() if not self.is_written_async else self.function
+
+        def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
+            result = call(*args, **kwargs)
+            # An async function below a decorator without functools.wraps looks like a plain one.
+            return self._respond(async_to_sync(_wait)(result) if inspect.isawaitable(result) else result)
+
+        return respond
+
+    def async_call(self) -> Callable[..., Awaitable[HttpResponseBase]]:
+        """Return what runs the handler to its response on the event loop, in a worker thread where it is sync."""
+        function = self.function
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            call = _returns(function)
+        elif _is_coroutine_function(function):
+            call = function
+        elif self.is_written_async:
+            # A sync decorator around an async handler returns what is still to be awaited.
+            call = _awaited(sync_to_async(_contained(function), thread_sensitive=True))
+        else:
+            # What it returns becomes bytes in the same thread, where the database may be asked.
+            return sync_to_async(_contained(self.sync_call()), thread_sensitive=True)
+
+        async def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
+            return self._respond(await call(*args, **kwargs))
+
+        return respond
+
+    def _respond(self, result: Any) -> HttpResponseBase:
+        return self.returns.to_response(result, handler=self.label)
+
+    def _atomic(self) -> Handler:
         call = self.function
-        if self.is_written_async:
-            return call
         # Django looks at the view for non_atomic_requests(); ours answers several handlers, so each is asked.
         exempt: set[str] = getattr(call, "_non_atomic_requests", set())
         for alias in connections:
             if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
                 call = transaction.atomic(using=alias)(call)
         return call
-
-    def async_call(self) -> Callable[..., Awaitable[Any]]:
-        """Return what runs the handler on the event loop, in a worker thread where it is sync."""
-        function = self.function
-        if _is_coroutine_function(function):
-            return function
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            return _returns(function)
-        return _awaited(sync_to_async(_contained(self.sync_call()), thread_sensitive=True))
 
 
 def _returns(function: Handler) -> Callable[..., Awaitable[Any]]:
@@ -99,7 +123,6 @@ def _contained(function: Handler) -> Handler:
 def _awaited(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         result = await function(*args, **kwargs)
-        # A sync decorator around an async handler returns what is still to be awaited.
         return await result if inspect.isawaitable(result) else result
 
     return call
@@ -148,8 +171,15 @@ def _async_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
             ready = _before(request, segments, table, allow)
             if isinstance(ready, HttpResponseBase):
                 return ready
-            handler, args, kwargs = ready
-            return _after(request, handler, await calls[request.method or ""](*args, **kwargs))
+            plan, values = ready
+            if plan.user is not None:
+                plan.take_user(await _auser(request), values)
+            if plan.waits(request):
+                await sync_to_async(plan.read, thread_sensitive=True)(request, values)
+            else:
+                plan.read(request, values)
+            args, kwargs = plan.arguments(request, values)
+            return _after(request, await calls[request.method or ""](*args, **kwargs))
         except Exception as error:
             return answer_failure(error, request)
 
@@ -164,10 +194,12 @@ def _sync_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
             ready = _before(request, segments, table, allow)
             if isinstance(ready, HttpResponseBase):
                 return ready
-            handler, args, kwargs = ready
-            result = calls[request.method or ""](*args, **kwargs)
-            # An async function below a decorator without functools.wraps looks like a plain one.
-            return _after(request, handler, async_to_sync(_wait)(result) if inspect.isawaitable(result) else result)
+            plan, values = ready
+            if plan.user is not None:
+                plan.take_user(_user(request), values)
+            plan.read(request, values)
+            args, kwargs = plan.arguments(request, values)
+            return _after(request, calls[request.method or ""](*args, **kwargs))
         except Exception as error:
             return answer_failure(error, request)
 
@@ -178,28 +210,39 @@ async def _wait(result: Awaitable[Any]) -> Any:
     return await result
 
 
-_Ready = tuple[BoundHandler, tuple[Any, ...], dict[str, Any]]
+def _user(request: HttpRequest) -> Any:
+    user = request.user
+    # Reading an attribute is what makes Django fetch the user; from here on it is there.
+    user.is_authenticated  # noqa: B018
+    return user
+
+
+async def _auser(request: HttpRequest) -> Any:
+    auser = getattr(request, "auser", None)
+    # A middleware of the project's own may set only request.user, and may fetch it from a database.
+    return await (sync_to_async(_user)(request) if auser is None else auser())
 
 
 def _before(
     request: HttpRequest, segments: Mapping[str, Any], table: Mapping[str, BoundHandler], allow: str
-) -> HttpResponseBase | _Ready:
+) -> HttpResponseBase | tuple[Plan, dict[str, Any]]:
     method = request.method or ""
     handler = table.get(method)
     is_as_sent = _is_as_sent(request, method)
     if handler is None or not is_as_sent:
         if method == "OPTIONS" and is_as_sent:
-            return _no_content(allow)
+            response = no_content()
+            response.headers["Allow"] = allow
+            return response
         return ProblemResponse(405, headers={"Allow": allow})
     # A segment that does not fit means that there is no such resource: that is said before all else.
-    args, kwargs = handler.plan.fill(request, segments)
+    values = handler.plan.read_segments(segments)
     if method not in SAFE_METHODS and (reason := _refused(request)):
         return ProblemResponse(403, detail=reason)
-    return handler, args, kwargs
+    return handler.plan, values
 
 
-def _after(request: HttpRequest, handler: BoundHandler, result: Any) -> HttpResponseBase:
-    response = to_response(result, handler=handler.label)
+def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if request.method == "HEAD" and response.streaming:
         return _without_stream(response)
     return response
@@ -219,12 +262,6 @@ def _refused(request: HttpRequest) -> str | None:
         return None
     own = f"{request.scheme}://{request.get_host()}"
     return refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
-
-
-def _no_content(allow: str) -> HttpResponse:
-    response = HttpResponse(status=204, headers={"Allow": allow})
-    del response.headers["Content-Type"]
-    return response
 
 
 def _without_stream(response: HttpResponseBase) -> HttpResponseBase:

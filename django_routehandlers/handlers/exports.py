@@ -14,9 +14,9 @@ from functools import lru_cache
 from types import ModuleType
 
 from django_routehandlers.handlers.dispatch import METHODS
-from django_routehandlers.handlers.signature import Fault, Handler, line_of
+from django_routehandlers.handlers.functions import Fault, Handler, line_of
 
-CONFIG_NAMES = ("name",)
+CONFIG_NAMES = ("name", "openapi")
 """Module variables that configure a route."""
 PLANNED_CONFIG_NAMES = (
     "dynamic",
@@ -63,7 +63,13 @@ def read_exports(module: ModuleType) -> Exports:
         what = "the file defines no handler. A route answers at least one method."
         faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
     name, wrong = _name(module)
-    return Exports(handlers, name, tuple(sorted([*faults, *wrong], key=lambda fault: (fault.line, fault.id))))
+    faults.extend([*wrong, *_openapi(module)])
+    return Exports(handlers, name, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+
+
+def is_documented(module: ModuleType) -> bool:
+    """Return whether the OpenAPI document tells of the module's route: ``openapi = False`` keeps it out."""
+    return vars(module).get("openapi") is not False or not _line(module, "openapi")
 
 
 def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
@@ -75,6 +81,13 @@ def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
         return name, []
     what = f"name is {name!r}. A URL name is text without a colon, which separates namespaces."
     return None, [Fault("E035", _line(module, "name"), what, 'Write `name = "product-detail"`.')]
+
+
+def _openapi(module: ModuleType) -> Iterator[Fault]:
+    value: object = vars(module).get("openapi", True)
+    if not isinstance(value, bool) and (line := _line(module, "openapi")):
+        what = f"openapi is {value!r}. It is False where the OpenAPI document leaves the route out, else True."
+        yield Fault("E035", line, what, "Write `openapi = False`, or name it `_openapi` if it is yours.")
 
 
 def _suspects(module: ModuleType) -> Iterator[Fault]:

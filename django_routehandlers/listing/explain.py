@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.utils.encoding import repercent_broken_unicode
 
 from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
+from django_routehandlers.handlers.functions import annotation_text
 from django_routehandlers.handlers.redirect import other_form
-from django_routehandlers.handlers.signature import annotation_text
 from django_routehandlers.listing.mounts import NOWHERE, Mount
 from django_routehandlers.listing.near_misses import NearMiss, find_near_misses, unmatchable
 from django_routehandlers.routing.patterns import RouteTable, Served
@@ -145,11 +145,12 @@ def _other_answer(match: ResolverMatch) -> OtherAnswer:
 
 def _outlook(handler: BoundHandler, parameters: Mapping[str, object]) -> HandlerOutlook:
     values: dict[str, object] = {}
-    for name, read in handler.plan.inputs:
+    for one in handler.plan.segments:
+        name = one.name
         if name not in parameters:
             continue
         try:
-            values[name] = read(HttpRequest(), parameters)
+            values[name] = one.read(parameters)
         except Http404:
             annotation = annotation_text(handler.function, name)
             return HandlerOutlook(handler, values, f"{name} = {parameters[name]!r} does not fit {annotation}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
-from django_routehandlers.handlers.signature import line_of
+from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.routing.patterns import Served
 from django_routehandlers.routing.route import Route

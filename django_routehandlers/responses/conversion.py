@@ -38,10 +38,8 @@ def to_response(value: object, *, handler: str) -> HttpResponseBase:
     if isinstance(value, HttpResponseBase):
         return value
     if value is None:
-        response = HttpResponse(status=204)
-        del response.headers["Content-Type"]
-        return response
-    if _is_json(value):
+        return no_content()
+    if is_json(value):
         try:
             return JSONResponse(value)
         except JSONEncodeError as error:
@@ -55,7 +53,15 @@ def to_response(value: object, *, handler: str) -> HttpResponseBase:
     raise TypeError(f"{handler}: returned {_article(value)}. {_RULE} {_remedy(value)}")
 
 
-def _is_json(value: object) -> bool:
+def no_content() -> HttpResponse:
+    """Return a 204, which has no content and so no ``Content-Type``."""
+    response = HttpResponse(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def is_json(value: object) -> bool:
+    """Return whether a handler may return *value* as data, whatever its annotation."""
     if isinstance(value, dict | list | str | int | float | Decimal | BaseModel):
         return True
     return dataclasses.is_dataclass(value) and not isinstance(value, type)

@@ -30,7 +30,13 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
 
     Raises:
         JSONEncodeError: *data* has no JSON form. It is a ``TypeError``.
+
+    Attributes:
+        data: What was given. It is not encoded again when it changes, and a response that comes
+            from a cache does not have it.
     """
+
+    data: object
 
     @overload
     def __init__(
@@ -46,3 +52,16 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
     def __init__(self, data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         fields = {"Content-Type": "application/json", **(headers or {})}
         super().__init__(encode_json(data), status=status, headers=fields)
+        self.data = data
+
+    def __getstate__(self) -> dict[str, object]:
+        # Caches pickle responses; data may be anything, and may refer to anything.
+        return {name: value for name, value in vars(self).items() if name != "data"}
+
+    @classmethod
+    def from_bytes(cls, content: bytes, data: object) -> "JSONResponse":
+        """Return the response, with status 200, whose content is *data* that has been encoded as *content*."""
+        response: JSONResponse = cls.__new__(cls)
+        HttpResponse.__init__(response, content, headers={"Content-Type": "application/json"})
+        response.data = data
+        return response

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import orjson
 from django.db.models import Manager, Model, QuerySet
-from django.utils.duration import duration_iso_string
 from django.utils.functional import Promise
 from pydantic import BaseModel
 from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer
@@ -68,7 +68,8 @@ def simplify(value: object) -> object:
         case Decimal() | Promise():
             return str(value)
         case timedelta():
-            return duration_iso_string(value)
+            # In pydantic's form, so that a duration looks alike inside a model and outside.
+            return to_jsonable_python(value)
         case tuple():
             return list(cast("tuple[object, ...]", value))
         case float():
@@ -100,7 +101,7 @@ def is_pydantic(value: object) -> bool:
 def _dump_pydantic(value: object) -> object:
     serializer = _pydantic_serializer(value)
     try:
-        encoded = serializer.to_json(value, fallback=simplify)
+        encoded = serializer.to_json(value, by_alias=True, fallback=simplify)
     except ValueError:
         return dump_pydantic_members(value)
     # ser_json_inf_nan="constants" makes pydantic write what is no JSON (RFC 8259, section 6).
@@ -111,13 +112,14 @@ def _dump_pydantic(value: object) -> object:
 
 def dump_pydantic_members(value: object) -> object:
     """
-    Return a pydantic model as dicts, lists and scalars, as its own configuration says.
+    Return a pydantic model as dicts, lists and scalars, as its own configuration says, names by alias.
 
     Raises:
         JSONEncodeError: It holds what pydantic cannot serialize.
     """
     try:
-        return cast("object", _pydantic_serializer(value).to_python(value, mode="json", fallback=simplify))
+        serializer = _pydantic_serializer(value)
+        return cast("object", serializer.to_python(value, mode="json", by_alias=True, fallback=simplify))
     except ValueError as error:
         raise JSONEncodeError(f"{type_name(value)} cannot be serialized by pydantic. {error}") from error
 

@@ -93,6 +93,29 @@ class ProblemResponse(HttpResponse):
         super().__init__(content, status=status, headers={**fields, **(headers or {})})
 
 
+class Refusal(Exception):
+    """
+    A request that is answered with a problem, wherever that is found.
+
+    Args:
+        status: HTTP status code, 400 to 499.
+        detail: What is wrong. It is sent to the client as it is.
+        errors: All faults of an invalid request.
+        headers: More header fields, such as ``Accept`` beside a 415.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        detail: str | None = None,
+        errors: Sequence[Mapping[str, object]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail)
+        self.response = ProblemResponse(status, detail=detail, errors=errors, headers=headers)
+
+
 def problem_for_exception(error: Exception) -> ProblemResponse | None:
     """
     Return what a client is told about *error*, or ``None`` where it is no answer to the client.
@@ -102,6 +125,8 @@ def problem_for_exception(error: Exception) -> ProblemResponse | None:
     as any other exception.
     """
     match error:
+        case Refusal():
+            return error.response
         case Http404():
             return ProblemResponse(404, detail=_message(error))
         case PermissionDenied():

@@ -255,7 +255,7 @@ class RouteResolver(URLResolver):
 
     def _miss(self, path: str) -> NoReturn:
         # The list of what was tried is for the debug page alone; building it costs as much as there are routes.
-        tried = [[pattern] for pattern in self.url_patterns] if settings.DEBUG else []
+        tried = [[pattern] for pattern in self.table().url_patterns] if settings.DEBUG else []
         raise Resolver404({"tried": tried, "path": path})
 
     def check(self) -> list[Any]:

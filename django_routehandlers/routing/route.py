@@ -35,6 +35,14 @@ class Route:
         return tuple(segment for segment in self.segments if segment.is_parameter)
 
     @property
+    def reversed_by(self) -> tuple[frozenset[str], ...]:
+        """The sets of parameters that ``reverse()`` takes: two where an optional catch-all may be left out."""
+        names = [segment.text for segment in self.parameters]
+        if self.segments and self.segments[-1].kind is SegmentKind.OPTIONAL_CATCH_ALL:
+            return frozenset(names), frozenset(names[:-1])
+        return (frozenset(names),)
+
+    @property
     def default_name(self) -> str:
         """
         The URL name: segments joined with ``-``, as are their colons; ``index`` for the root.

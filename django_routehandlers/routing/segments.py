@@ -72,6 +72,22 @@ def is_private(folder: str) -> bool:
     return folder.startswith(("_", ".")) or folder in _IGNORED_FOLDERS
 
 
+def parse_prefix(path: str) -> tuple[Segment, ...]:
+    """
+    Return the segments below which an app is served.
+
+    Args:
+        path: As the setting ``PREFIXES`` writes it, such as ``"shop/"``.
+
+    Raises:
+        SegmentError: A part is malformed, or not static.
+    """
+    segments = tuple(parse_segment(part) for part in path.strip("/").split("/") if part)
+    if any(segment.kind is not SegmentKind.STATIC for segment in segments):
+        raise SegmentError("E003", f"{path!r} is not static.", 'Write static segments, such as "shop/".')
+    return segments
+
+
 def parse_segment(folder: str) -> Segment:
     """
     Return what a folder's name means.

@@ -1,0 +1,118 @@
+"""
+Turn annotations into pydantic's adapters, and say at start-up what cannot be one.
+
+An adapter that is returned here is complete and has a JSON schema, so that neither a request
+nor a document meets what could have been known before.
+"""
+
+import warnings
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any, cast, get_origin
+
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+from pydantic_core import SchemaError
+
+from django_routehandlers.handlers.text_values import bare_type, instance_adapter, text_adapter
+
+Schema = Mapping[str, Any]
+"""A JSON schema (draft 2020-12)."""
+
+# What pydantic raises where an annotation, or a constraint in it, is none that it knows.
+_REFUSALS = (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError)
+
+
+class Unusable(Exception):
+    """An annotation that nothing can be validated as."""
+
+
+def complete_adapter(annotation: Any) -> TypeAdapter[Any]:
+    """
+    Return what validates values as *annotation*.
+
+    Raises:
+        Unusable: pydantic knows no way, or *annotation* names what is not defined.
+    """
+    return _complete(TypeAdapter[Any], annotation)
+
+
+def complete_text_adapter(annotation: Any) -> TypeAdapter[Any]:
+    """
+    Return what validates text, or a list of texts, as *annotation*.
+
+    Raises:
+        Unusable: As ``complete_adapter()``.
+    """
+    return _complete(text_adapter, annotation)
+
+
+def complete_file_adapter(annotation: Any) -> TypeAdapter[Any]:
+    """
+    Return what lets uploaded files pass, with the validators of *annotation*. It has no JSON schema.
+
+    Raises:
+        Unusable: As ``complete_adapter()``.
+    """
+    try:
+        return instance_adapter(annotation)
+    except _REFUSALS as error:
+        raise Unusable(_first_line(error)) from error
+
+
+def json_schema(adapter: TypeAdapter[Any]) -> Schema:
+    """Return the JSON schema of what *adapter* validates, names as on the wire, definitions included."""
+    return adapter.json_schema(mode="validation", by_alias=True)
+
+
+def is_object(schema: Schema) -> bool:
+    """Return whether some value of *schema* is a JSON object."""
+    return any(one.get("type") == "object" for one in options(schema, schema))
+
+
+def is_array(schema: Schema, root: Schema) -> bool:
+    """Return whether every value of *schema* but ``null`` is a JSON array."""
+    found = [one for one in options(schema, root) if one.get("type") != "null"]
+    return bool(found) and all(one.get("type") == "array" for one in found)
+
+
+def holds_objects(schema: Schema) -> bool:
+    """Return whether some value of *schema*, or an item of it, is a JSON object."""
+    for one in options(schema, schema):
+        items = one.get("items")
+        if one.get("type") == "object" or (
+            items is not None and any(item.get("type") == "object" for item in options(items, schema))
+        ):
+            return True
+    return False
+
+
+def options(schema: Schema, root: Schema) -> Iterator[Schema]:
+    """Yield the alternatives of *schema*, references into *root* followed."""
+    if "$ref" in schema:
+        name = cast("str", schema["$ref"]).rpartition("/")[2]
+        schema = cast("Mapping[str, Schema]", root.get("$defs", {}))[name]
+    parts: Iterable[Schema] = schema.get("anyOf") or schema.get("oneOf") or ()
+    if not parts:
+        yield schema
+    for part in parts:
+        yield from options(part, root)
+
+
+def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeAdapter[Any]:
+    if get_origin(bare_type(annotation)) in (AsyncIterable, AsyncIterator, Iterable, Iterator):
+        # pydantic would validate it item by item, and fail while the handler runs.
+        raise Unusable("it is read later, item by item")
+    try:
+        with warnings.catch_warnings():
+            # Of no effect for pydantic, which names values in models alone; it names the parameter here.
+            warnings.filterwarnings("ignore", r"The '(alias|validation_alias|default)' attribute", UserWarning)
+            adapter = make(annotation)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+        json_schema(adapter)
+    except _REFUSALS as error:
+        raise Unusable(_first_line(error)) from error
+    return adapter
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

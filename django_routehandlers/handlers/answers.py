@@ -1,0 +1,252 @@
+"""
+Turn the annotation of what a handler returns into the answers that it declares.
+
+An annotation is a union of members: values that are sent as JSON, responses with a body and a
+status, streams of items, ``None``, and responses that declare nothing.
+"""
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Never, NoReturn, Union, cast, get_args, get_origin, get_type_hints
+
+from django.db.models import Manager, Model, QuerySet
+from django.http.response import HttpResponseBase
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+from pydantic_core import SchemaError
+
+from django_routehandlers.responses.json import JSONResponse
+from django_routehandlers.responses.ndjson import NDJSONResponse
+
+_STREAMS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
+_NOTHING = (Any, object)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way in which a handler answers, as its return annotation says."""
+
+    status: int | None
+    """``None`` where the annotation leaves it open."""
+    adapter: TypeAdapter[Any] | None
+    """Of the body, or of one item of a stream; ``None`` for no body, or none that is declared."""
+    media_type: str | None
+    """``None`` where there is no content."""
+    is_stream: bool = False
+    """Whether the content is one value a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of a return annotation, as types."""
+
+    values: list[Any] = field(default_factory=lambda: [])
+    """What is sent as JSON with status 200."""
+    bodies: dict[int | None, list[Any]] = field(default_factory=lambda: {})
+    """Status → bodies of ``JSONResponse``; ``None``: any status."""
+    items: list[Any] = field(default_factory=lambda: [])
+    """What streams consist of."""
+    others: list[Any] = field(default_factory=lambda: [])
+    """Responses that declare nothing, and what may be any value."""
+    is_nullable: bool = False
+    """Whether ``None`` is among them."""
+
+
+class NoAdapter(Exception):
+    """
+    A type that has no JSON form as far as pydantic knows.
+
+    Args:
+        what: What is wrong, without a subject.
+        remedy: What to write instead.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+class Unevaluated(Exception):
+    """An annotation names what is not there when the routes are read."""
+
+
+def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """
+    Return *annotation* with the names within it, such as those of ``list["Product"]``, as types.
+
+    Raises:
+        Unevaluated: One of them is not in *namespace*.
+    """
+
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"return": annotation}
+    try:
+        return get_type_hints(holder, globalns=namespace, include_extras=True)["return"]
+    except Exception as error:
+        raise Unevaluated(_first_line(error)) from error
+
+
+def members_of(annotation: Any) -> Members:
+    """
+    Return the members of *annotation*, aliases looked into.
+
+    Raises:
+        Unevaluated: A type alias names what is not there.
+    """
+    members = Members(is_nullable=any(one is NoneType for one in _flat(annotation)))
+    for one in _flat(annotation):
+        kind = get_origin(one) or one
+        if one is NoneType or one in (Never, NoReturn):
+            continue
+        if _is_response(kind) and issubclass(kind, JSONResponse):
+            body, status = _parameters(one)
+            for code in _statuses(status):
+                members.bodies.setdefault(code, []).append(body)
+        elif kind is NDJSONResponse:
+            members.items.append(Any)
+        elif kind in _STREAMS:
+            members.items.append(next(iter(get_args(one)), Any))
+        elif one in _NOTHING or _is_response(kind):
+            members.others.append(one)
+        else:
+            members.values.append(one)
+    return members
+
+
+def adapter_of(types: list[Any]) -> TypeAdapter[Any] | None:
+    """
+    Return what encodes values of any of *types*; ``None`` where one of them says nothing.
+
+    Raises:
+        NoAdapter: There is no JSON form of one of them.
+        Unevaluated: A field of one of them names what is not there.
+    """
+    if not types or any(one in _NOTHING for one in types):
+        return None
+    for one in types:
+        _refuse_database(one)
+    try:
+        adapter = TypeAdapter[Any](_union(types))
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+        # Documents need it too, and would fail later.
+        adapter.json_schema(mode="serialization", by_alias=True)
+    except (PydanticUndefinedAnnotation, NameError) as error:
+        raise Unevaluated(_first_line(error)) from error
+    except (PydanticUserError, SchemaError, TypeError) as error:
+        what = f"pydantic knows no JSON form of the return annotation: {_first_line(error)}."
+        remedy = "Return a pydantic model, a dataclass, a TypedDict, a list or dict of them, or an HttpResponse."
+        raise NoAdapter(what, remedy) from error
+    return adapter
+
+
+def _flat(annotation: Any) -> list[Any]:
+    """Return the members of unions, aliases and coroutines; an alias of values alone stays one, for its name."""
+    origin: Any = get_origin(annotation)
+    parameters = get_args(annotation)
+    if annotation is None:
+        return [NoneType]
+    if origin in (Union, UnionType):
+        return [one for parameter in parameters for one in _flat(parameter)]
+    if origin in (Awaitable, Coroutine) and parameters:
+        return _flat(parameters[-1])
+    if origin is Annotated:
+        found = _flat(parameters[0])
+        values = [one for one in found if _is_value(one)]
+        if len(values) == len(found):
+            return [annotation]
+        bare = [one for one in found if not _is_value(one)]
+        # Metadata, such as the discriminator of a union, belongs to what is left of the union.
+        return [*bare, Annotated[(_union(values), *annotation.__metadata__)]] if values else bare
+    if _is_alias(annotation) or _is_alias(origin):
+        try:
+            target: Any = annotation.__value__ if _is_alias(annotation) else cast("Any", origin).__value__[parameters]
+        except Exception as error:
+            raise Unevaluated(_first_line(error)) from error
+        found = _flat(target)
+        return [annotation] if all(_is_value(one) for one in found) else found
+    return [annotation]
+
+
+def _union(types: Sequence[Any]) -> Any:
+    return cast("Any", Union)[tuple(types)]
+
+
+def _is_alias(annotation: Any) -> bool:
+    # Python 3.12 has one class of them, typing_extensions another.
+    return type(annotation).__name__ == "TypeAliasType"
+
+
+def _is_value(annotation: Any) -> bool:
+    kind = get_origin(annotation) or annotation
+    return not (
+        annotation in (NoneType, Never, NoReturn, *_NOTHING)
+        or _is_alias(annotation)
+        or kind in _STREAMS
+        or _is_response(kind)
+    )
+
+
+def _is_response(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, HttpResponseBase)
+
+
+def _parameters(response: Any) -> tuple[Any, Any]:
+    """Return body and status of a ``JSONResponse`` or a subclass of it, ``Any`` where they are left open."""
+    origin, given = get_origin(response) or response, get_args(response)
+    if origin is JSONResponse:
+        body, status, *_ = (*given, *(Any, int)[len(given) :])
+        return body, status
+    for base in getattr(origin, "__orig_bases__", ()):
+        if _is_response(get_origin(base)):
+            names = getattr(base, "__parameters__", ())
+            return _parameters(base[given] if names and given else base)
+    return Any, int
+
+
+def _statuses(status: Any) -> list[int | None]:
+    codes: list[int | None] = []
+    for one in _flat(status):
+        if get_origin(one) is Literal:
+            codes += [int(code) for code in get_args(one)]
+        elif _is_alias(one):
+            codes += _statuses(one.__value__)
+        else:
+            codes.append(None)
+    return codes
+
+
+def _refuse_database(annotation: Any) -> None:
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, Model):
+        what = f"the return annotation names {kind.__qualname__}, a Django model, which does not say what may be shown."
+        remedy = (
+            "Write a pydantic model of the fields to show, with "
+            'model_config = {"from_attributes": True}, and annotate that.'
+        )
+        raise NoAdapter(what, remedy)
+    if isinstance(kind, type) and issubclass(kind, QuerySet | Manager):
+        what = f"the return annotation names a {kind.__qualname__}, which is a question to the database."
+        remedy = (
+            'Annotate a list of a pydantic model of the fields to show, with model_config = {"from_attributes": True}.'
+        )
+        raise NoAdapter(what, remedy)
+    for one in get_args(annotation):
+        if not isinstance(one, str | int | Mapping):
+            _refuse_database(one)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

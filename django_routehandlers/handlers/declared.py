@@ -1,0 +1,256 @@
+"""
+Turn one declared parameter into what fills it, or say why nothing can.
+
+Rows of the table of inputs other than segments, in their order: markers and files, ``user``,
+``body``, ``query``, and any other name, which is one query parameter.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import Parameter
+from types import NoneType
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import UploadedFile
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+from django_routehandlers.handlers.adapters import (
+    Schema,
+    Unusable,
+    complete_adapter,
+    complete_file_adapter,
+    complete_text_adapter,
+    holds_objects,
+    is_array,
+    is_object,
+    json_schema,
+    options,
+)
+from django_routehandlers.handlers.content import JSONBody, RawBody
+from django_routehandlers.handlers.inputs import Group, Input, Place, UserInput
+from django_routehandlers.handlers.markers import Cookie, Form, Header
+from django_routehandlers.handlers.text_values import is_sequence, options_of, type_text
+
+Declared = Input | Group | UserInput | JSONBody | RawBody
+Marker = Header | Cookie | Form
+
+RESERVED = ("request", "params", "body", "query", "user")
+"""Names of parameters that say what fills them."""
+
+# A field name is a token (RFC 9110, section 5.6.2); Django drops those with underscores, which proxies confuse.
+_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
+
+
+class Unfillable(Exception):
+    """A parameter that nothing can fill."""
+
+    def __init__(self, id: str, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.id, self.what, self.remedy = id, what, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    name: str
+    annotation: Any
+    default: Any
+
+
+def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
+    """
+    Return what fills *parameter*, which is neither the request nor a segment.
+
+    Args:
+        segments: Names of the route's segments: a slip in one of them is a mistake, no query parameter.
+
+    Raises:
+        Unfillable: Nothing can.
+    """
+    name, annotation = parameter.name, parameter.annotation
+    one = _Declaration(name, annotation, parameter.default)
+    _check_default(one)
+    marker = _marker(one)
+    if marker is not None:
+        return _marked(one, marker)
+    if any(isinstance(option, type) and issubclass(option, UploadedFile) for option in _leaves(annotation)):
+        return _file(one)
+    if name == "user":
+        return _user(one)
+    if name == "body":
+        return _body(one)
+    if annotation is Parameter.empty and parameter.default is Parameter.empty:
+        _check_slip(name, segments)
+    return _query(one)
+
+
+def _check_default(one: _Declaration) -> None:
+    if isinstance(one.default, FieldInfo | Header | Cookie | Form) or one.default in (Header, Cookie, Form):
+        kind = (one.default.__name__ if isinstance(one.default, type) else type(one.default).__name__).removesuffix(
+            "Info"
+        )
+        what = f"the default of {one.name!r} is {kind}, which belongs into its annotation."
+        raise Unfillable("E049", what, f"Write `{one.name}: Annotated[{_shown(one.annotation)}, {kind}(…)]`.")
+
+
+def _marker(one: _Declaration) -> Marker | None:
+    if get_origin(one.annotation) is not Annotated:
+        return None
+    metadata = get_args(one.annotation)[1:]
+    found = [item for item in metadata if isinstance(item, Header | Cookie | Form)]
+    for item in metadata:
+        if item in (Header, Cookie, Form):
+            what = f"{item.__name__} of {one.name!r} is not called."
+            raise Unfillable("E049", what, f"Write `{item.__name__}()`.")
+    if len(found) > 1:
+        names = " and ".join(f"{type(item).__name__}()" for item in found)
+        raise Unfillable("E049", f"{one.name!r} has {names}. A parameter has one place.", "Remove one of them.")
+    return found[0] if found else None
+
+
+def _marked(one: _Declaration, marker: Marker) -> Input | Group:
+    if isinstance(marker, Header):
+        key = marker.name or "-".join(word.capitalize() for word in one.name.split("_"))
+        if _FIELD_NAME.fullmatch(key) is None:
+            what = f"{key!r} is no name of a header field that reaches Django: letters, digits and hyphens do."
+            raise Unfillable("E049", what, f'Write `Header("{re.sub("[^A-Za-z0-9]+", "-", key).strip("-")}")`.')
+        return _text(one, "header", key)
+    if isinstance(marker, Cookie):
+        if is_sequence(one.annotation):
+            what = f"the cookie {one.name!r} has one value, which is no {type_text(one.annotation)}."
+            raise Unfillable("E042", what, "Annotate it as str, and split it.")
+        return _text(one, "cookie", marker.name or one.name)
+    adapter = _adapter(one)
+    if is_object(json_schema(adapter)):
+        return _group(one, "form", adapter)
+    return _text(one, "form", marker.name or _alias(one))
+
+
+def _file(one: _Declaration) -> Input:
+    try:
+        adapter = complete_file_adapter(one.annotation)
+    except Unusable as error:
+        what = f"the file {one.name!r} cannot be {_shown(one.annotation)}: {error}."
+        raise Unfillable("E042", what, "Annotate it as UploadedFile or list[UploadedFile].") from error
+    return Input(one.name, "file", _alias(one), adapter, is_sequence(one.annotation), one.default)
+
+
+def _user(one: _Declaration) -> UserInput:
+    if one.annotation in (Parameter.empty, Any):
+        return UserInput("user", is_required=False, is_nullable=False)
+    try:
+        model = get_user_model()
+    except ImproperlyConfigured as error:
+        what = f"{error}. `user` is the project's user."
+        raise Unfillable("E042", what, "Add django.contrib.auth to INSTALLED_APPS.") from error
+    from django.contrib.auth.models import AnonymousUser
+
+    members = options_of(one.annotation)
+    users = [option for option in members if isinstance(option, type) and issubclass(model, option)]
+    if not users or any(option not in (*users, NoneType, AnonymousUser) for option in members):
+        what = f"`user` is the request's user, which is no {_shown(one.annotation)}."
+        remedy = f"Annotate it as {model.__name__}, or as {model.__name__} | None; or rename the parameter."
+        raise Unfillable("E042", what, remedy)
+    is_nullable = NoneType in members or one.default is None
+    is_required = not is_nullable and AnonymousUser not in members
+    return UserInput("user", is_required=is_required, is_nullable=is_nullable)
+
+
+def _body(one: _Declaration) -> JSONBody | RawBody:
+    if one.annotation is Parameter.empty:
+        what = "`body` has no annotation, which would say what the content is."
+        raise Unfillable("E042", what, "Annotate it with a pydantic model, a dataclass, dict, list, bytes or str.")
+    adapter = _adapter(one)
+    kinds = {option for option in options_of(one.annotation) if option is not NoneType}
+    for kind, text in cast("dict[type, Literal['bytes', 'str']]", {bytes: "bytes", str: "str"}).items():
+        if kinds == {kind}:
+            return RawBody("body", text, adapter, one.default)
+    return JSONBody("body", adapter, one.default)
+
+
+def _query(one: _Declaration) -> Input | Group:
+    if one.annotation is Parameter.empty:
+        return _text(_Declaration(one.name, str, one.default), "query", one.name)
+    adapter = _adapter(one)
+    if one.name == "query" and is_object(json_schema(adapter)):
+        return _group(one, "query", adapter)
+    return _text(one, "query", _alias(one))
+
+
+def _text(one: _Declaration, place: Place, key: str) -> Input:
+    try:
+        adapter = complete_text_adapter(one.annotation)
+    except Unusable as error:
+        raise _no_text(one, place, f": {error}") from error
+    if holds_objects(json_schema(adapter)):
+        raise _no_text(one, place, "")
+    return Input(one.name, place, key, adapter, is_sequence(one.annotation), one.default)
+
+
+def _no_text(one: _Declaration, place: Place, why: str) -> Unfillable:
+    kind = {"query": "query parameter", "header": "header field", "cookie": "cookie"}.get(place, "form value")
+    what = f"the {kind} {one.name!r} is text, which cannot be converted to {_shown(one.annotation)}{why}."
+    remedy = f"Annotate {one.name} as str, int, UUID, date, an Enum, a list of these, or another type that pydantic"
+    if place == "query":
+        return Unfillable("E042", what, f"{remedy} reads from text. A model is named `body` or `query`.")
+    return Unfillable("E042", what, f"{remedy} reads from text.")
+
+
+def _group(one: _Declaration, place: Place, adapter: TypeAdapter[Any]) -> Group:
+    schema = json_schema(adapter)
+    properties = _properties(schema)
+    lists = frozenset(name for name, part in properties.items() if is_array(part, schema))
+    for name, part in properties.items():
+        if holds_objects({**part, "$defs": schema.get("$defs", {})}):
+            what = f"{name!r} of {_shown(one.annotation)} is an object, which no text can be."
+            raise Unfillable("E042", what, f"Take {name} away, or make it a str, a number or a list of these.")
+    return Group(one.name, place, adapter, schema, lists, one.default)
+
+
+def _properties(schema: Schema) -> Mapping[str, Schema]:
+    for part in options(schema, schema):
+        if part.get("type") == "object":
+            return cast("Mapping[str, Schema]", part.get("properties", {}))
+    return {}
+
+
+def _adapter(one: _Declaration) -> TypeAdapter[Any]:
+    try:
+        return complete_adapter(one.annotation)
+    except Unusable as error:
+        what = f"{one.name!r} cannot be {_shown(one.annotation)}: {error}."
+        remedy = f"Annotate {one.name} with a type that pydantic validates: a model, a dataclass, a builtin type."
+        raise Unfillable("E042", what, remedy) from error
+
+
+def _alias(one: _Declaration) -> str:
+    """Return the name on the wire: ``Field(alias=…)`` in the annotation gives another than the parameter's."""
+    if get_origin(one.annotation) is Annotated:
+        for item in get_args(one.annotation)[1:]:
+            if isinstance(item, FieldInfo):
+                alias = item.validation_alias if isinstance(item.validation_alias, str) else item.alias
+                if alias:
+                    return alias
+    return one.name
+
+
+def _leaves(annotation: Any) -> Iterable[Any]:
+    for option in options_of(annotation):
+        yield from get_args(option) if is_sequence(option) else (option,)
+
+
+def _check_slip(name: str, segments: Iterable[str]) -> None:
+    meant = {"req": "request", "context": "params", "ctx": "params"}.get(name)
+    if meant is None:
+        meant = next(iter(get_close_matches(name, [*RESERVED, *segments], n=1, cutoff=0.8)), None)
+    if meant is not None:
+        what = f"nothing fills the parameter {name!r}, which looks like `{meant}`."
+        raise Unfillable("E040", what, f"Rename it to `{meant}`, or annotate it: then it is a query parameter.")
+
+
+def _shown(annotation: Any) -> str:
+    return "str" if annotation is Parameter.empty else type_text(annotation)

@@ -1,0 +1,138 @@
+"""
+Parameters that the query string, the header, cookies and forms of a request fill, as values.
+
+Each knows its place in a request, its name there, and what validates it. Reading collects
+what is wrong instead of stopping at the first fault.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
+from pydantic import TypeAdapter, ValidationError
+
+from django_routehandlers.handlers.invalid import Entry, group_entries, missing_parameter, parameter_entries
+
+Place = Literal["query", "header", "cookie", "form", "file"]
+"""Part of a request that holds named values."""
+
+# Commas within quoted strings do not separate members (RFC 9110, section 5.6.1).
+_MEMBERS = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*"?)+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A parameter that one named value of the request fills."""
+
+    name: str
+    """Name of the handler's parameter."""
+    place: Place
+    key: str
+    """Name on the wire: ``X-Plan``, ``page``."""
+    adapter: TypeAdapter[Any]
+    """What validates the text, the list of texts, or the file."""
+    is_list: bool
+    """Whether it takes every value of that name; else it takes the last."""
+    default: Any
+    """Default of the parameter; ``Parameter.empty`` where the value is required."""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a request without the value is invalid."""
+        return self.default is Parameter.empty
+
+    def read(self, source: Mapping[str, Any], values: dict[str, Any], entries: list[Entry]) -> None:
+        """
+        Put the value among *values*, or what is wrong with it among *entries*.
+
+        A value that is absent and not required is left out: the handler's own default counts.
+
+        Args:
+            source: The place of the request, as Django keeps it.
+        """
+        if isinstance(source, MultiValueDict) and self.is_list:
+            raw: Any = source.getlist(self.key) or None
+        elif self.place == "header":
+            raw = self._field(source)
+        else:
+            raw = source.get(self.key)
+        if raw is None:
+            if self.default is Parameter.empty:
+                entries.append(missing_parameter(self.place, self.key))
+            return
+        try:
+            values[self.name] = self.adapter.validate_python(raw)
+        except ValidationError as error:
+            entries.extend(parameter_entries(self.place, self.key, error))
+
+    def _field(self, meta: Mapping[str, Any]) -> Any:
+        name = meta_key(self.key)
+        raw = meta.get(name)
+        # WSGI cannot tell an absent field of these two from an empty one.
+        if raw is None or (raw == "" and name in ("CONTENT_TYPE", "CONTENT_LENGTH")):
+            return None
+        return [member.strip() for member in _MEMBERS.findall(raw) if member.strip()] if self.is_list else raw
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A parameter that a whole query string or form fills: a model of all its values."""
+
+    name: str
+    place: Place
+    adapter: TypeAdapter[Any]
+    """What validates the dict of all values."""
+    schema: Mapping[str, Any]
+    """JSON schema of the model, definitions included: its properties are the values."""
+    lists: frozenset[str]
+    """Names of the values that are taken as lists."""
+    default: Any
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a request that has none of the values is invalid."""
+        return self.default is Parameter.empty
+
+    def read(self, source: Mapping[str, Any], values: dict[str, Any], entries: list[Entry]) -> None:
+        """Put the model among *values*, or what is wrong with it among *entries*."""
+        if not source and not self.is_required:
+            return
+        lists = self.lists
+        data = {
+            key: source.getlist(key) if key in lists and isinstance(source, MultiValueDict) else source[key]
+            for key in source
+        }
+        try:
+            values[self.name] = self.adapter.validate_python(data)
+        except ValidationError as error:
+            entries.extend(group_entries(self.place, error))
+
+
+@dataclass(frozen=True, slots=True)
+class UserInput:
+    """The parameter ``user``."""
+
+    name: str
+    is_required: bool
+    """Whether anonymous clients are refused with 401."""
+    is_nullable: bool
+    """Whether an anonymous client is ``None``; else it is Django's ``AnonymousUser``."""
+
+
+def meta_key(field: str) -> str:
+    """Return the key under which Django keeps a header field in ``request.META``."""
+    key = field.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def source_of(request: HttpRequest, place: Place) -> Mapping[str, Any]:
+    """Return the part of the request that *place* names; forms and files are read with the body."""
+    if place == "query":
+        return request.GET
+    if place == "cookie":
+        return request.COOKIES
+    return request.META

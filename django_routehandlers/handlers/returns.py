@@ -1,0 +1,210 @@
+"""
+Turn what a handler returns into its response, as the return annotation says.
+
+The annotation is read once, at start-up. It decides how values are encoded, and what documents
+say of the answers.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Generator, Mapping
+from dataclasses import dataclass, field
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, cast
+
+import orjson
+from django.conf import settings
+from django.core import mail
+from django.http.response import HttpResponseBase
+
+from django_routehandlers.conf import get_config
+from django_routehandlers.handlers.answers import (
+    Answer,
+    Members,
+    NoAdapter,
+    Unevaluated,
+    adapter_of,
+    members_of,
+    resolved,
+)
+from django_routehandlers.handlers.functions import Fault, Handler, Unresolved, line_of, return_annotation
+from django_routehandlers.responses.conversion import is_json, to_response
+from django_routehandlers.responses.json import JSONResponse
+from django_routehandlers.responses.jsonable import JSONEncodeError
+from django_routehandlers.responses.ndjson import NDJSONResponse
+from django_routehandlers.responses.rows import evaluated
+from django_routehandlers.responses.typed import Misfit, TypedEncoder
+
+_JSON = "application/json"
+_NDJSON = "application/x-ndjson"
+
+
+def is_checked() -> bool:
+    """Return whether responses are held against their annotations: the setting ``VALIDATE_RESPONSES``."""
+    chosen = get_config().VALIDATE_RESPONSES
+    if chosen is not None:
+        return chosen
+    # Django makes the outbox in setup_test_environment(), which its own test runner and pytest-django
+    # call, and takes it away again. Whoever sends mail into memory is not in production either.
+    return settings.DEBUG or "outbox" in vars(mail)
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """How the results of one handler become responses."""
+
+    answers: tuple[Answer, ...] = ()
+    """What the annotation declares; empty where it declares nothing."""
+    is_open: bool = True
+    """Whether the handler may also answer what is not declared."""
+    value: TypedEncoder | None = None
+    """What encodes a value that is sent with status 200."""
+    item: TypedEncoder | None = None
+    """What encodes an item of a stream."""
+    bodies: Mapping[int | None, TypedEncoder | None] = field(default_factory=lambda: {})
+    """Status → what a ``JSONResponse`` is held against; ``None`` where any body will do."""
+
+    def to_response(self, value: object, *, handler: str) -> HttpResponseBase:
+        """
+        Return the response for what the handler returned.
+
+        A response is passed on as it is. Values are encoded as the annotation says, in this
+        thread: where it is no event loop, the database may be asked.
+
+        Args:
+            value: What the handler returned.
+            handler: Route, method and file of the handler, for the error message.
+
+        Raises:
+            TypeError: *value* has no JSON form, or does not fit the annotation and nothing that
+                does can be made of it. While responses are checked: it does not fit. The
+                message names the handler and the place in *value*.
+        """
+        if not self.answers:
+            return to_response(value, handler=handler)
+        try:
+            return self._convert(value, handler, checked=is_checked())
+        except Misfit as error:
+            raise Misfit(f"{handler}: the response does not fit the return annotation. {error}") from error
+
+    def _convert(self, value: object, handler: str, *, checked: bool) -> HttpResponseBase:
+        if isinstance(value, HttpResponseBase):
+            if checked and isinstance(value, JSONResponse):
+                self._check_sent(cast("JSONResponse[object]", value))
+            return cast("HttpResponseBase", value)
+        if isinstance(value, GeneratorType | AsyncGeneratorType):
+            return self._stream(cast("Generator[object] | AsyncGenerator[object]", value), handler, checked=checked)
+        if value is None or self.value is None:
+            if checked and not self.is_open and self._is_undeclared(value):
+                raise Misfit(f"The handler returned {_name(value)}, which the annotation does not name. Add it there.")
+            return to_response(value, handler=handler)
+        return self._json(value, self.value, handler, checked=checked)
+
+    def _json(self, value: object, encoder: TypedEncoder, handler: str, *, checked: bool) -> HttpResponseBase:
+        try:
+            data = evaluated(value)
+            if encoder.is_native and not is_json(data) and not encoder.fits(data):
+                return to_response(data, handler=handler)
+            content = encoder.encode(data, is_checked=checked)
+        except Misfit:
+            raise
+        except JSONEncodeError as error:
+            raise JSONEncodeError(f"{handler}: the returned value has no JSON form. {error}") from error
+        return JSONResponse.from_bytes(content, data)
+
+    def _is_undeclared(self, value: object) -> bool:
+        if value is None:
+            return not any(answer.status == 204 for answer in self.answers)
+        # What has no JSON form gets an error that says more.
+        return is_json(value)
+
+    def _check_sent(self, response: JSONResponse[object]) -> None:
+        status = response.status_code
+        for code in (status, None):
+            if code in self.bodies:
+                if (encoder := self.bodies[code]) is not None and "data" in vars(response):
+                    encoder.check_sent(response.data)
+                return
+        if not self.is_open:
+            what = f"The handler answered {status}, a status that the annotation does not name."
+            raise Misfit(f"{what} Add JSONResponse[..., Literal[{status}]] to it.")
+
+    def _stream(
+        self, records: Generator[object] | AsyncGenerator[object], handler: str, *, checked: bool
+    ) -> HttpResponseBase:
+        if checked and not self.is_open and not any(answer.is_stream for answer in self.answers):
+            kind = "AsyncIterator" if isinstance(records, AsyncGenerator) else "Iterator"
+            raise Misfit(f"The handler yields, which the annotation does not name. Add {kind}[...] there.")
+        encoder = self.item
+        if encoder is None or (encoder.is_native and not checked):
+            return to_response(records, handler=handler)
+        if isinstance(records, Generator):
+            return NDJSONResponse(_encoded(records, encoder, checked=checked), name=handler)
+        return NDJSONResponse(_aencoded(records, encoder, checked=checked), name=handler)
+
+
+def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...]]:
+    """
+    Return how the results of *handler* become responses, and what is wrong with its return annotation.
+
+    Args:
+        file: The route file: faults of functions written elsewhere have no line in it.
+    """
+    try:
+        annotation = return_annotation(handler)
+    except (TypeError, ValueError):
+        # The parameters cannot be read either, and that is a fault of its own.
+        return Returns(), ()
+    try:
+        if annotation is inspect.Signature.empty:
+            return Returns(), ()
+        if isinstance(annotation, Unresolved):
+            raise Unevaluated(f"{annotation.text!r} is not known when the routes are read")
+        namespace: dict[str, Any] = getattr(inspect.unwrap(handler), "__globals__", {})
+        return _returns(members_of(resolved(annotation, namespace))), ()
+    except Unevaluated as error:
+        what = f"the return annotation cannot be evaluated: {error}. Responses are neither checked nor documented."
+        remedy = "Import the name at the top of the file, outside `if TYPE_CHECKING`."
+        return Returns(), (Fault("W052", line_of(handler, file), what, remedy),)
+    except NoAdapter as error:
+        return Returns(), (Fault("E051", line_of(handler, file), error.what, error.remedy),)
+
+
+def _returns(members: Members) -> Returns:
+    bodies: dict[int | None, list[Any]] = {200: members.values} if members.values else {}
+    for status, types in members.bodies.items():
+        bodies[status] = [*bodies.get(status, ()), *types]
+    adapters = {status: adapter_of(types) for status, types in bodies.items()}
+    answers = [Answer(status, adapter, _JSON) for status, adapter in adapters.items()]
+    item = adapter_of(members.items)
+    if members.items:
+        answers.append(Answer(200, item, _NDJSON, is_stream=True))
+    if members.is_nullable:
+        answers.append(Answer(204, None, None))
+    encoders = {status: None if adapter is None else TypedEncoder(adapter) for status, adapter in adapters.items()}
+    return Returns(
+        answers=tuple(answers),
+        is_open=bool(members.others),
+        value=encoders.get(200) if members.values else None,
+        item=None if item is None else TypedEncoder(item),
+        bodies=encoders,
+    )
+
+
+def _name(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__qualname__}"
+
+
+def _encoded(records: Generator[object], encoder: TypedEncoder, *, checked: bool) -> Generator[object]:
+    try:
+        for record in records:
+            yield orjson.Fragment(encoder.encode(record, is_checked=checked))
+    finally:
+        records.close()
+
+
+async def _aencoded(records: AsyncGenerator[object], encoder: TypedEncoder, *, checked: bool) -> AsyncGenerator[object]:
+    try:
+        async for record in records:
+            yield orjson.Fragment(encoder.encode(record, is_checked=checked))
+    finally:
+        await records.aclose()

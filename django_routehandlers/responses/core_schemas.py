@@ -1,0 +1,190 @@
+"""
+Read and rewrite pydantic's core schemas: what a type is made of, and what judges its values as they are.
+
+Sources: ``pydantic_core.core_schema``, and ``TypeAdapter.core_schema``, which is public.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from django.utils.functional import Promise
+from pydantic_core import core_schema
+
+Node = Mapping[str, Any]
+
+_PARTS = (
+    "schema",
+    "items_schema",
+    "keys_schema",
+    "values_schema",
+    "extras_schema",
+    "choices",
+    "fields",
+    "definitions",
+)
+_NATIVE = frozenset(
+    ("any", "none", "bool", "int", "float", "str", "decimal", "date", "time", "datetime", "uuid", "enum", "literal")
+    + ("nullable", "union", "tagged-union", "list", "tuple", "dict", "typed-dict", "typed-dict-field")
+    + ("definitions", "definition-ref")
+)
+_MANY = frozenset(("list", "tuple", "set", "frozenset", "json-or-python"))
+# Whatever else a node says changes how pydantic writes the value.
+_CHANGES = ("serialization", "serialization_alias", "serialization_exclude", "serialization_exclude_if")
+_TITLES = frozenset({"title", "extra_fields_behavior"})
+
+
+def is_native(schema: Node) -> bool:
+    """Return whether values of *schema* are JSON, or scalars that ``encode_json`` writes as pydantic does."""
+    return (
+        schema["type"] in _NATIVE
+        and not any(schema.get(change) for change in (*_CHANGES, "computed_fields"))
+        and _TITLES.issuperset(schema.get("config", ()))
+        and all(is_native(part) for part in _parts(schema))
+    )
+
+
+def hide_private(schema: Node) -> dict[str, Any]:
+    """Return *schema*, which no longer writes what dataclasses of the standard library call private."""
+
+    def visit(node: Node) -> dict[str, Any]:
+        node = _map_parts(node, visit)
+        if node["type"] == "dataclass-field" and node["name"].startswith("_"):
+            node["serialization_exclude"] = True
+        return node
+
+    return visit(schema)
+
+
+def has_private(schema: Node) -> bool:
+    """Return whether a dataclass in *schema* has a field that begins with an underscore."""
+    return any(node["type"] == "dataclass-field" and node["name"].startswith("_") for node in _walk(schema))
+
+
+def may_write_constants(schema: Node) -> bool:
+    """Return whether pydantic may write ``NaN`` or ``Infinity``: configured so, here or in what may be anything."""
+    return any(
+        node["type"] in ("any", "function-plain", "is-instance")
+        or node.get("config", {}).get("ser_json_inf_nan") == "constants"
+        or "serialization" in node
+        for node in _walk(schema)
+    )
+
+
+def reads_many(schema: Node) -> bool:
+    """Return whether a model in *schema* reads attributes, and some field may be more than one value."""
+    nodes = list(_walk(schema))
+    return any(node["type"] == "model" and node.get("config", {}).get("from_attributes") for node in nodes) and any(
+        part["type"] in _MANY for node in nodes if node["type"] == "model-field" for part in _walk(node)
+    )
+
+
+def as_is(schema: Node) -> dict[str, Any]:
+    """
+    Return a schema that judges a value by itself: its types, fields and constraints.
+
+    Instances are looked into, also those that pydantic takes on trust. Nothing is built, and
+    no validator of the project runs, since it has run before and need not bear a second time.
+    """
+    node = _judged(schema)
+    return {**node, "ref": schema["ref"]} if "ref" in schema else node
+
+
+def _judged(schema: Node) -> dict[str, Any]:
+    match schema["type"]:
+        case "model" | "dataclass":
+            return _instance(schema)
+        case "typed-dict":
+            return _typed_dict(schema)
+        case "str":
+            # Django's lazy strings pass for what they become.
+            bare = cast("core_schema.CoreSchema", _without(schema, "serialization", "ref"))
+            return cast("dict[str, Any]", core_schema.no_info_before_validator_function(_text, bare))
+        case "default" | "custom-error" | "function-before":
+            return as_is(schema["schema"])
+        case "function-after" | "function-wrap" if schema["schema"]["type"] in ("model", "dataclass"):
+            return as_is(schema["schema"])
+        case "lax-or-strict":
+            return as_is(schema["strict_schema"])
+        case "json-or-python":
+            return as_is(schema["python_schema"])
+        case "tagged-union":
+            return {"type": "union", "choices": [as_is(one) for one in _parts(schema)]}
+        # What comes out of a function is of a type that only the function knows.
+        case "function-after" | "function-wrap" | "function-plain" | "chain" | "generator" | "call":
+            return {"type": "any"}
+        case _:
+            return _without(_map_parts(schema, as_is), "serialization")
+
+
+def _instance(schema: Node) -> dict[str, Any]:
+    fields = schema["schema"]
+    while fields["type"].startswith("function-"):
+        fields = fields.get("schema", {"type": "any"})
+    if schema.get("root_model"):
+        members = {"root": as_is(fields)}
+    elif fields["type"] == "dataclass-args":
+        members = {one["name"]: as_is(one["schema"]) for one in fields["fields"] if not one.get("init_only")}
+    else:
+        members = {name: as_is(one["schema"]) for name, one in fields.get("fields", {}).items()}
+    judged = {
+        "type": "model-fields",
+        "from_attributes": True,
+        "extra_behavior": "ignore",
+        "fields": {name: {"type": "model-field", "schema": member} for name, member in members.items()},
+    }
+    return {"type": "chain", "steps": [{"type": "is-instance", "cls": schema["cls"]}, judged]}
+
+
+def _typed_dict(schema: Node) -> dict[str, Any]:
+    fields = {
+        name: {"type": "typed-dict-field", "schema": as_is(one["schema"]), "required": one.get("required", True)}
+        for name, one in schema["fields"].items()
+    }
+    # A name that the type does not have is a slip, and may be one that nobody should see.
+    extra = schema.get("extra_behavior", "forbid")
+    return {"type": "typed-dict", "fields": fields, "extra_behavior": "allow" if extra == "allow" else "forbid"}
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Promise) else value
+
+
+def _without(node: Node, *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in keys}
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    for part in _parts(node):
+        yield from _walk(part)
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    for key in _PARTS:
+        yield from _nodes(node.get(key))
+
+
+def _nodes(part: Any) -> Iterator[Node]:
+    if isinstance(part, dict):
+        found = cast("dict[str, Any]", part)
+        if isinstance(found.get("type"), str):
+            yield found
+        else:
+            yield from (node for one in found.values() for node in _nodes(one))
+    elif isinstance(part, list | tuple):
+        yield from (node for one in cast("list[Any]", part) for node in _nodes(one))
+
+
+def _map_parts(node: Node, change: Callable[[Node], dict[str, Any]]) -> dict[str, Any]:
+    return {key: _map_nodes(value, change) if key in _PARTS else value for key, value in node.items()}
+
+
+def _map_nodes(part: Any, change: Callable[[Node], dict[str, Any]]) -> Any:
+    if isinstance(part, dict):
+        found = cast("dict[str, Any]", part)
+        if isinstance(found.get("type"), str):
+            return change(found)
+        return {key: _map_nodes(one, change) for key, one in found.items()}
+    if isinstance(part, list | tuple):
+        return [_map_nodes(one, change) for one in cast("list[Any]", part)]
+    return part
