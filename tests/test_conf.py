@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from django.utils.translation import gettext_lazy
 
 from django_routehandlers.conf import Config, get_config, read_config
 
@@ -38,7 +39,8 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "E002",
                     "ROUTEHANDLERS['COLOUR']",
                     "is not a setting.",
-                    "Known settings: TRAILING_SLASH, PREFIXES.",
+                    "Known settings: TRAILING_SLASH, PREFIXES, OPENAPI_PATH, OPENAPI_UI_PATH, OPENAPI_UI, "
+                    "OPENAPI_INFO, VALIDATE_RESPONSES.",
                 )
             ],
         ),
@@ -65,6 +67,31 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                 ("E001", "ROUTEHANDLERS['TRAILING_SLASH']", "must be True or False, not 1.", "Write True or False."),
             ],
         ),
+        (
+            {"OPENAPI_PATH": 1, "OPENAPI_UI_PATH": False, "OPENAPI_UI": None},
+            [
+                (
+                    "E001",
+                    f"ROUTEHANDLERS['{name}']",
+                    f"must be a URL path or None, not {value}.",
+                    'Write "openapi.json", "openapi/" or None.',
+                )
+                for name, value in (("OPENAPI_PATH", "1"), ("OPENAPI_UI_PATH", "False"))
+            ]
+            + [("E001", "ROUTEHANDLERS['OPENAPI_UI']", "must be True or False, not None.", "Write True or False.")],
+        ),
+        *(
+            (
+                {"OPENAPI_INFO": value},
+                [("E001", "ROUTEHANDLERS['OPENAPI_INFO']", what, 'Write {"title": "Shop", "version": "1.0.0"}.')],
+            )
+            for value, what in (
+                ("Shop", "must be a dict of the Info Object's members, not 'Shop'."),
+                ({1: "Shop"}, "must be a dict of the Info Object's members, not {1: 'Shop'}."),
+                ({"version": 2.1}, "must have text as its version, not 2.1."),
+            )
+        ),
+        ({"OPENAPI_PATH": None, "OPENAPI_INFO": {"title": gettext_lazy("Shop")}}, []),
     ],
 )
 def test_mistakes_in_settings(value: Any, mistakes: list[tuple[str, str, str, str]]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, get_args, get_type_hints
 
 import pytest
 from django.http import HttpResponse
+from django.utils.functional import lazystr
 from pydantic import BaseModel
 
 from django_routehandlers.responses.json import JSONResponse
@@ -62,6 +63,17 @@ def test_body_and_status_can_be_read_from_an_annotation() -> None:
 def test_it_can_be_pickled_as_django_caches_do() -> None:
     response = JSONResponse({"a": 1}, status=201)
     assert pickle.loads(pickle.dumps(response)).serialize() == response.serialize()
+
+
+def test_data_is_kept_as_it_was_given() -> None:
+    data = ProductOut(id=7)
+    assert JSONResponse(data).data is data
+
+
+def test_data_is_not_pickled() -> None:
+    """Caches keep bytes: data may be what nobody can pickle."""
+    response = pickle.loads(pickle.dumps(JSONResponse({"a": lazystr("b")}, status=201)))
+    assert (hasattr(response, "data"), response.status_code, response.content) == (False, 201, b'{"a":"b"}')
 
 
 def test_a_body_without_json_form_is_a_type_error() -> None:

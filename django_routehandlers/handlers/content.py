@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from pydantic import TypeAdapter, ValidationError
 
 from django_routehandlers.handlers.inputs import Group, Input
-from django_routehandlers.handlers.invalid import Entry, body_entries
+from django_routehandlers.handlers.invalid import Entry, body_entries, check_names
 from django_routehandlers.responses.problems import Refusal
 
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -67,6 +67,7 @@ class JSONBody:
                 raise Refusal(400, detail="The body is empty, where JSON is due.")
             return
         data = decode_json(content)
+        check_names(data, len(content))
         try:
             values[self.name] = self.adapter.validate_json(content)
         except ValidationError as error:

@@ -5,6 +5,7 @@ Sources: ``pydantic_core.core_schema``, and ``TypeAdapter.core_schema``, which i
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 from django.utils.functional import Promise
@@ -95,10 +96,10 @@ def _judged(schema: Node) -> dict[str, Any]:
             return _instance(schema)
         case "typed-dict":
             return _typed_dict(schema)
-        case "str":
-            # Django's lazy strings pass for what they become.
+        case "str" | "float":
             bare = cast("core_schema.CoreSchema", _without(schema, "serialization", "ref"))
-            return cast("dict[str, Any]", core_schema.no_info_before_validator_function(_text, bare))
+            sent = _without_lazy if schema["type"] == "str" else _without_decimal
+            return cast("dict[str, Any]", core_schema.no_info_before_validator_function(sent, bare))
         case "default" | "custom-error" | "function-before":
             return as_is(schema["schema"])
         case "function-after" | "function-wrap" if schema["schema"]["type"] in ("model", "dataclass"):
@@ -145,8 +146,14 @@ def _typed_dict(schema: Node) -> dict[str, Any]:
     return {"type": "typed-dict", "fields": fields, "extra_behavior": "allow" if extra == "allow" else "forbid"}
 
 
-def _text(value: object) -> object:
+def _without_lazy(value: object) -> object:
+    # Django's lazy strings are sent as what they become.
     return str(value) if isinstance(value, Promise) else value
+
+
+def _without_decimal(value: object) -> object:
+    # pydantic takes a Decimal for a float, but it is sent as a string.
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _without(node: Node, *keys: str) -> dict[str, Any]:

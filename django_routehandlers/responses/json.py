@@ -1,7 +1,7 @@
 """Turn a value, a status and header fields into a JSON response. Type checkers see body and status."""
 
 from collections.abc import Mapping
-from typing import Generic, Literal, overload
+from typing import Generic, Literal, cast, overload
 
 from django.http import HttpResponse
 from typing_extensions import TypeVar
@@ -36,7 +36,7 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
             from a cache does not have it.
     """
 
-    data: object
+    data: Body
 
     @overload
     def __init__(
@@ -52,7 +52,7 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
     def __init__(self, data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         fields = {"Content-Type": "application/json", **(headers or {})}
         super().__init__(encode_json(data), status=status, headers=fields)
-        self.data = data
+        self.data = cast("Body", data)
 
     def __getstate__(self) -> dict[str, object]:
         # Caches pickle responses; data may be anything, and may refer to anything.
@@ -63,5 +63,5 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
         """Return the response, with status 200, whose content is *data* that has been encoded as *content*."""
         response: JSONResponse = cls.__new__(cls)
         HttpResponse.__init__(response, content, headers={"Content-Type": "application/json"})
-        response.data = data
+        response.data = cast("Body", data)
         return response

@@ -88,7 +88,7 @@ def _unsubclass(value: date | time | UUID) -> object:
         case date():
             return date(value.year, value.month, value.day)
         case time():
-            return value.isoformat()
+            return to_jsonable_python(value)
         case UUID():
             return UUID(int=value.int)
 

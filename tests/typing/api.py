@@ -39,10 +39,21 @@ async def wrong_body() -> JSONResponse[Product, Literal[201]]:
     return JSONResponse({"id": 1}, status=201)  # pyright: ignore[reportReturnType]
 
 
+async def optional(id: int) -> Product | None:
+    """Answer a value, or 204."""
+    return Product(id, "Kettle") if id else None
+
+
+def listed() -> list[Product] | JSONResponse[dict[str, str], Literal[404, 410]]:
+    """Answer values, or one of two statuses."""
+    return JSONResponse({"error": "Gone"}, status=410)
+
+
 async def rows() -> AsyncIterator[dict[str, int]]:
     """Yield one row."""
     yield {"n": 1}
 
 
 assert_type(JSONResponse(Product(1, "Kettle")), JSONResponse[Product, Literal[200]])
+assert_type(JSONResponse(Product(1, "Kettle")).data, Product)
 stream: NDJSONResponse = NDJSONResponse(rows(), status=200)
