@@ -29,6 +29,7 @@ from django.db import connection, connections
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient
+from django.urls import reverse
 
 from config.asgi import application
 
@@ -98,6 +99,13 @@ TRIALS = [
         '{"name": "Elm Chair", "price": "149.90", "stock": 3}',
         {"Content-Type": "application/json"},
     ),
+    Trial(
+        "What does not fit what the handler declares: all faults at once",
+        "/api/products",
+        "POST",
+        body='{"name": "Elm Chair", "price": "-1", "stock": "many"}',
+        headers={"Content-Type": "application/json"},
+    ),
     Trial("A method that the route does not have", "/api/products/1", "PATCH", "status"),
     Trial("The orders as a stream of lines", "/api/orders/export", show="stream"),
     Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
@@ -144,6 +152,7 @@ def print_trials(base: str, answers: list[str]) -> None:
     """Print where the shop is, and each line to try with its answer."""
     database = settings.DATABASES["default"]
     print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
+    print(f"Read and try its API in a browser: {base}{reverse('routes:openapi:page')}")
     print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")
     for trial, answer in zip(TRIALS, answers, strict=True):
         print(f"# {trial.title}\n{trial.command(base)}\n{answer}\n", flush=True)

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
-TRIALS = 8
+TRIALS = 9
 START_LIMIT = 60  # seconds
 
 
@@ -84,6 +84,13 @@ def test_the_port_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
         assert [f"http://127.0.0.1:{port}/" in command for command, _ in trials] == [True] * TRIALS
         with urlopen(f"http://127.0.0.1:{port}/api/health", timeout=20) as response:
             assert response.read() == b'{"database":true,"products":36}'
+
+
+def test_the_page_of_the_api_is_there_without_debug(tmp_path: Path) -> None:
+    with serve(tmp_path / "shop.sqlite3") as trials:
+        base = trials[1][0].removeprefix("curl -s ").removesuffix("/api/products/1")
+        with urlopen(f"{base}/openapi/", timeout=20) as response:
+            assert response.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

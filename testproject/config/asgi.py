@@ -1,8 +1,8 @@
-"""The demo shop as a ASGI application."""
+"""The demo shop as an ASGI application."""
 
 import os
 
-from django.core.asgi import get_asgi_application
+from django_routehandlers.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

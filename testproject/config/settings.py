@@ -29,7 +29,12 @@ INSTALLED_APPS = [
     "support",
 ]
 
-ROUTEHANDLERS = {"PREFIXES": {"support": "support/"}}
+ROUTEHANDLERS = {
+    "PREFIXES": {"support": "support/"},
+    "OPENAPI_INFO": {"title": "The Wood Shop", "version": "1.0.0"},
+    # The page to read and try the API, which is there under DEBUG alone unless this says otherwise.
+    "OPENAPI_UI": True,
+}
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

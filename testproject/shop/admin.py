@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from shop.models import Customer, Order, OrderLine, Product
+from shop.models import Customer, Order, OrderLine, Product, Subscriber
 
 
 @admin.register(Product)
@@ -36,3 +36,10 @@ class OrderAdmin(admin.ModelAdmin):
     list_display = ["id", "customer", "status", "placed"]
     list_filter = ["status"]
     inlines = [OrderLineInline]
+
+
+@admin.register(Subscriber)
+class SubscriberAdmin(admin.ModelAdmin):
+    """Who gets the newsletter."""
+
+    list_display = ["email", "topics"]

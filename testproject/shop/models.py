@@ -51,6 +51,7 @@ class Order(models.Model):
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.NEW, db_index=True)
     placed = models.DateTimeField(default=timezone.now, db_index=True)
     receipt = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    idempotency_key = models.UUIDField(null=True, unique=True, editable=False)
     lines: models.Manager["OrderLine"]
 
     class Meta:
@@ -73,3 +74,16 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.product}"
+
+
+class Subscriber(models.Model):
+    """Somebody who gets the newsletter."""
+
+    email = models.EmailField(unique=True)
+    topics = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.email

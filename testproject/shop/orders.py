@@ -1,6 +1,8 @@
 """Place an order: the one thing in the shop that touches several tables at once."""
 
-from django.db import transaction
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from shop.models import Customer, Order, OrderLine, Product
@@ -11,18 +13,43 @@ class CannotPlaceOrder(Exception):
     """The order cannot be placed; the message says why."""
 
 
-@transaction.atomic
-def place_order(order_in: OrderIn) -> Order:
+def place_order(order_in: OrderIn, key: UUID | None) -> Order:
     """
     Take the products off the shelf and return the new order.
 
+    Args:
+        key: What the client calls this order. One that is known gives the order that was placed by it.
+
     Raises:
-        CannotPlaceOrder: No such customer or product, or too few in stock. Nothing has changed then.
+        CannotPlaceOrder: No such customer or product, too few in stock, or the key is another
+            order's. Nothing has changed then.
     """
+    try:
+        return _placed_before(order_in, key) or _place(order_in, key)
+    except IntegrityError:
+        # Said at the end of the transaction: the same key has come twice at once, or the customer has just left.
+        order = _placed_before(order_in, key)
+        if order is None:
+            raise CannotPlaceOrder(f"There is no customer {order_in.customer}.") from None
+        return order
+
+
+def _placed_before(order_in: OrderIn, key: UUID | None) -> Order | None:
+    order = None if key is None else Order.objects.filter(idempotency_key=key).first()
+    if order is not None:
+        lines = sorted(order.lines.values_list("product_id", "quantity"))
+        wanted = sorted((line.product, line.quantity) for line in order_in.lines)
+        if (order.customer_id, lines) != (order_in.customer, wanted):
+            raise CannotPlaceOrder("This Idempotency-Key is another order's.")
+    return order
+
+
+@transaction.atomic
+def _place(order_in: OrderIn, key: UUID | None) -> Order:
     customer = Customer.objects.filter(pk=order_in.customer).first()
     if customer is None:
         raise CannotPlaceOrder(f"There is no customer {order_in.customer}.")
-    order = Order.objects.create(customer=customer)
+    order = Order.objects.create(customer=customer, idempotency_key=key)
     # Sorted: two orders that take the same products in another order would lock each other out.
     for line in sorted(order_in.lines, key=lambda line: line.product):
         product = Product.objects.filter(pk=line.product).first()

@@ -1,9 +1,13 @@
 """Exchange rates: stands in for a slow service elsewhere, which one would rather not ask often."""
 
 import asyncio
-from typing import TypedDict
+from datetime import datetime
 
+from django.core.cache import cache
 from django.utils import timezone
+from typing_extensions import TypedDict
+
+HOUR = 3600  # seconds
 
 
 class Rates(TypedDict):
@@ -11,7 +15,7 @@ class Rates(TypedDict):
 
     base: str
     rates: dict[str, float]
-    asked_at: str
+    asked_at: datetime
 
 
 async def ask_upstream() -> Rates:
@@ -20,5 +24,14 @@ async def ask_upstream() -> Rates:
     return {
         "base": "EUR",
         "rates": {"CHF": 0.94, "GBP": 0.86, "USD": 1.09},
-        "asked_at": timezone.now().isoformat(timespec="microseconds"),
+        "asked_at": timezone.now(),
     }
+
+
+async def kept_rates() -> Rates:
+    """Return the rates that were asked for within the last hour: the service is asked once."""
+    rates: Rates | None = await cache.aget("exchange-rates")
+    if rates is None:
+        rates = await ask_upstream()
+        await cache.aset("exchange-rates", rates, timeout=HOUR)
+    return rates

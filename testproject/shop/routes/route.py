@@ -8,6 +8,7 @@ async def GET() -> dict[str, str]:
     return {
         "products": reverse("routes:api-products"),
         "product": reverse("routes:product", kwargs={"slug": "oak-chair"}),
+        "search": reverse("routes:api-search"),
         "orders": reverse("routes:api-orders"),
         "customers": reverse("routes:api-customers"),
         "rates": reverse("routes:api-rates"),

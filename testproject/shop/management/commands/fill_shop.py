@@ -11,7 +11,7 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.utils.text import slugify
 
-from shop.models import Customer, Order, OrderLine, Product
+from shop.models import Customer, Order, OrderLine, Product, Subscriber
 
 WOODS = ["Oak", "Walnut", "Ash", "Cherry", "Maple", "Birch"]
 THINGS = [("Chair", 120), ("Table", 480), ("Shelf", 90), ("Stool", 65), ("Lamp", 75), ("Box", 24)]
@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
 def empty_shop() -> None:
     """Delete all rows of the shop's tables, and let their numbers begin at 1 again."""
-    tables = [model._meta.db_table for model in (OrderLine, Order, Customer, Product)]
+    tables = [model._meta.db_table for model in (OrderLine, Order, Customer, Product, Subscriber)]
     connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, reset_sequences=True))
 
 

@@ -1,9 +1,13 @@
-"""The list of customers, by a plain function with the ORM as one knows it."""
+"""Who orders."""
+
+from typing import cast
 
 from shop.models import Customer
 from shop.schemas import CustomerOut
 
 
+# A plain function, with the ORM as one knows it.
 def GET() -> list[CustomerOut]:
     """Return all customers."""
-    return [CustomerOut.model_validate(customer) for customer in Customer.objects.all()]
+    # Rows are sent as the annotation says; a type checker has to be told.
+    return cast("list[CustomerOut]", Customer.objects.all())

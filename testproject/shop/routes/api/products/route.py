@@ -1,35 +1,38 @@
-"""The list of products."""
+"""What the shop sells."""
 
-from django.core.exceptions import BadRequest
-from django.http import HttpRequest
+from typing import Annotated, Literal
+
+from django.db import IntegrityError, transaction
 from django.urls import reverse
-from pydantic import ValidationError
+from pydantic import Field
 
 from django_routehandlers import JSONResponse
 from shop.models import Product
-from shop.schemas import ProductIn, ProductOut, product_out
+from shop.schemas import Conflict, ProductIn, ProductOut, Text
 
-from .._lib.bodies import invalid, read_body
 from .._lib.queries import products_with
 
 
-async def GET(request: HttpRequest) -> list[ProductOut]:
-    """Return the products whose name contains ``?search=``, at most ``?limit=`` of them (1 to 100)."""
-    limit = request.GET.get("limit", "100")
-    if limit not in map(str, range(1, 101)):
-        raise BadRequest("limit is a whole number from 1 to 100.")
-    products = products_with("name", request.GET.get("search", ""))
-    return [product_out(product) async for product in products[: int(limit)]]
+async def GET(
+    search: Annotated[Text, Field(description="Part of the name, whatever the case.")] = "",
+    limit: Annotated[int, Field(ge=1, le=100)] = 100,
+) -> list[ProductOut]:
+    """Return the products, or those that a search finds."""
+    return [ProductOut.model_validate(product) async for product in products_with("name", search)[:limit]]
 
 
-async def POST(request: HttpRequest) -> JSONResponse:
-    """Add a product; 409 where its name is taken."""
+# A plain function beside an async one: transactions are for plain functions.
+def POST(body: ProductIn) -> JSONResponse[ProductOut, Literal[201]] | JSONResponse[Conflict, Literal[409]]:
+    """
+    Add a product.
+
+    Its slug is made of its name, and has to be the only one.
+    """
     try:
-        body = read_body(request, ProductIn)
-    except ValidationError as error:
-        return invalid(error)
-    product, created = await Product.objects.aget_or_create(slug=body.slug, defaults=body.model_dump())
-    if not created:
-        return JSONResponse({"error": f"There is a product {product.slug} already."}, status=409)
+        with transaction.atomic():
+            product = Product.objects.create(slug=body.slug, **body.model_dump())
+    except IntegrityError:
+        # Asking first would not do: another may come, or go, in between.
+        return JSONResponse(Conflict(error=f"There is a product {body.slug} already."), status=409)
     location = reverse("routes:api-products-id", kwargs={"id": product.pk})
-    return JSONResponse(product_out(product), status=201, headers={"Location": location})
+    return JSONResponse(ProductOut.model_validate(product), status=201, headers={"Location": location})

@@ -1,5 +1,7 @@
 """What is in stock, for our own pages and those of our partners (CORS)."""
 
+from typing import Literal
+
 from django.http import HttpRequest, HttpResponse
 
 from django_routehandlers import JSONResponse
@@ -10,8 +12,8 @@ from .._lib.cors import allow_partners
 DAY = 86400  # seconds
 
 
-async def GET(request: HttpRequest) -> JSONResponse:
-    """Return how many there are of each product."""
+async def GET(request: HttpRequest) -> JSONResponse[dict[str, int], Literal[200]]:
+    """Return how many there are of each product, by slug."""
     response = JSONResponse({slug: stock async for slug, stock in Product.objects.values_list("slug", "stock")})
     allow_partners(request, response)
     return response

@@ -1,4 +1,4 @@
-"""/api/health, for whoever watches the shop: a route group adds nothing to the URL."""
+"""For whoever watches the shop."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ class Health:
     products: int
 
 
+# /api/health: a route group, which (internal) is, adds nothing to the URL.
 async def GET() -> Health:
-    """Return the state; a database that is down is a 500."""
+    """Return the state of the shop."""
+    # A database that is down is a 500.
     return Health(database=True, products=await Product.objects.acount())

@@ -1,13 +1,15 @@
-"""One customer with the numbers of his or her orders."""
+"""One customer."""
 
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 
 from shop.models import Customer
-from shop.schemas import CustomerOut
+from shop.schemas import CustomerWithOrders
 
 
-def GET(id: int) -> dict[str, object]:
-    """Return the customer."""
-    customer = get_object_or_404(Customer, pk=id)
+def GET(id: int) -> CustomerWithOrders:
+    """Return a customer with the numbers of his or her orders."""
+    customer = Customer.objects.filter(pk=id).first()
+    if customer is None:
+        raise Http404(f"There is no customer {id}.")
     orders = list(customer.orders.values_list("pk", flat=True))
-    return {**CustomerOut.model_validate(customer).model_dump(), "orders": orders}
+    return CustomerWithOrders(id=customer.pk, name=customer.name, email=customer.email, orders=orders)

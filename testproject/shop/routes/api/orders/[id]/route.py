@@ -1,27 +1,22 @@
 """One order."""
 
-from django.http import HttpRequest
-from django.shortcuts import aget_object_or_404
-from pydantic import ValidationError
+from django.http import Http404
 
-from django_routehandlers import JSONResponse
 from shop.models import Order
-from shop.schemas import OrderOut, StatusIn
+from shop.schemas import Key, OrderOut, StatusIn
 
-from ..._lib.bodies import invalid, read_body
 from ..._lib.queries import whole_orders
 
 
-async def GET(id: int) -> OrderOut:
-    """Return the order."""
-    return OrderOut.of(await aget_object_or_404(whole_orders(), pk=id))
+async def GET(id: Key) -> OrderOut:
+    """Return an order."""
+    order = await whole_orders().filter(pk=id).afirst()
+    if order is None:
+        raise Http404(f"There is no order {id}.")
+    return OrderOut.of(order)
 
 
-async def PATCH(request: HttpRequest, id: int) -> OrderOut | JSONResponse:
-    """Change how far the order has come."""
-    try:
-        body = read_body(request, StatusIn)
-    except ValidationError as error:
-        return invalid(error)
+async def PATCH(id: Key, body: StatusIn) -> OrderOut:
+    """Change how far an order has come."""
     await Order.objects.filter(pk=id).aupdate(status=body.status)
     return await GET(id)

@@ -1,4 +1,4 @@
-"""All orders as NDJSON. A handler that yields is a stream: one value, one line."""
+"""All orders, to keep or to load elsewhere."""
 
 from collections.abc import AsyncIterator
 
@@ -9,8 +9,10 @@ from ..._lib.queries import whole_orders
 PAGE = 10  # orders
 
 
+# A handler that yields is a stream: one value, one line.
 async def GET() -> AsyncIterator[OrderOut]:
-    """Yield the orders, a page from the database at a time: no cursor stays open while a slow client reads."""
+    """Stream all orders, the first one first."""
+    # A page from the database at a time: no cursor stays open while a slow client reads.
     last = 0
     while page := [order async for order in whole_orders().filter(pk__gt=last)[:PAGE]]:
         for order in page:

@@ -1,8 +1,9 @@
-"""How many products there are. A static folder goes before [id]."""
+"""How many there are."""
 
 from shop.models import Product
 
 
+# A static folder goes before [id]. A bare number is JSON, too.
 async def GET() -> int:
-    """Return a bare number, which is JSON too."""
+    """Return how many products there are."""
     return await Product.objects.acount()

@@ -1,4 +1,4 @@
-"""All products as NDJSON, read from the database as they are sent."""
+"""All products, read from the database as they are sent."""
 
 from django_routehandlers import NDJSONResponse
 from shop.models import Product

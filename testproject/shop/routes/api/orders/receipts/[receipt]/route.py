@@ -2,13 +2,17 @@
 
 from uuid import UUID
 
-from django.shortcuts import aget_object_or_404
+from django.http import Http404
 
 from shop.schemas import OrderOut
 
 from ...._lib.queries import whole_orders
 
 
+# What is no UUID is 404 before this runs.
 async def GET(receipt: UUID) -> OrderOut:
-    """Return the order; what is no UUID is 404 before this runs."""
-    return OrderOut.of(await aget_object_or_404(whole_orders(), receipt=receipt))
+    """Return the order of a receipt."""
+    order = await whole_orders().filter(receipt=receipt).afirst()
+    if order is None:
+        raise Http404("There is no such receipt.")
+    return OrderOut.of(order)

@@ -1,16 +1,17 @@
-"""One product by its slug; the folder pins Django's own path converter."""
+"""One product by its slug."""
 
 from django.http import Http404
 
 from shop.models import Product
-from shop.schemas import ProductOut, product_out
+from shop.schemas import ProductOut
 
 name = "product"
 
 
+# The folder pins Django's own path converter, [slug=slug].
 async def GET(slug: str) -> ProductOut:
-    """Return the product."""
+    """Return the product of a slug."""
     product = await Product.objects.filter(slug=slug).afirst()
     if product is None:
         raise Http404(f"There is no product {slug}.")
-    return product_out(product)
+    return ProductOut.model_validate(product)
