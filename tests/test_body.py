@@ -168,6 +168,13 @@ def test_what_is_not_json_is_400(site: Site, content: bytes, annotation: str) ->
     assert "errors" not in problem
 
 
+def test_without_content_the_media_type_does_not_matter(site: Site) -> None:
+    """Django's development server names one that the client has not sent."""
+    site.serve({"echo/route.py": "async def POST(body: dict | None = None): return [body]"})
+
+    assert site.client.generic("POST", "/echo", b"", "text/plain").json() == [None]
+
+
 @pytest.mark.parametrize(
     "content_type",
     [

@@ -162,6 +162,18 @@ MODEL = "with a type that pydantic validates: a model, a dataclass, a builtin ty
             "the default of 'page' is Field, which belongs into its annotation.",
             "Write `page: Annotated[int, Field(…)]`.",
         ),
+        (
+            "page: Annotated[int, Field(default=1)]",
+            "E049",
+            "Field() of 'page' holds a default, which has no effect there.",
+            "Write the default behind the annotation: `page: Annotated[…] = …`.",
+        ),
+        (
+            "id: Model",
+            "E042",
+            "a segment is text, which cannot be converted to Model.",
+            "Annotate id as str, int, UUID, date, an Enum or another type that pydantic reads.",
+        ),
         ("x: Annotated[str, Header]", "E049", "Header of 'x' is not called.", "Write `Header()`."),
         (
             "x: Annotated[str, Header(), Cookie()]",

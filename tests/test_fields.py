@@ -34,6 +34,7 @@ def ask(site: Site, annotation: str, headers: dict[str, str], name: str = "x_pla
         ("Annotated[str, Header()]", {"x-plan": ""}, "''"),
         ("Annotated[int, Header()]", {"X-Plan": "7"}, "7"),
         ("Annotated[str, Header('X-Tier')]", {"X-Tier": "a"}, "'a'"),
+        ("Annotated[str, Field(alias='X-Rank'), Header()]", {"X-Rank": "a"}, "'a'"),
         ("Annotated[str, Header('Content-Type')]", {"Content-Type": "text/plain"}, "'text/plain'"),
         ("Annotated[str | None, Header()] = None", {}, "None"),
         ("Annotated[str, Header()] = 'free'", {}, "'free'"),

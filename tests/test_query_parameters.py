@@ -68,6 +68,9 @@ def ask(site: Site, annotation: str, query: str) -> tuple[int, Any]:
         ("Annotated[int, Field(ge=1, le=100)]", "value=100", "100"),
         ("Annotated[list[int], Field(max_length=2)]", "value=1&value=2", "[1, 2]"),
         ("Annotated[int, Field(alias='per-page')]", "per-page=5", "5"),
+        ("Literal[1, True, 'a', Size.large]", "value=1", "1"),
+        ("Literal[2, True]", "value=true", "True"),
+        ("list[Literal[1, 2]]", "value=2&value=1", "[2, 1]"),
     ],
 )
 def test_a_query_parameter_is_converted_to_its_annotation(site: Site, annotation: str, query: str, value: str) -> None:
@@ -101,6 +104,7 @@ def test_a_query_parameter_is_converted_to_its_annotation(site: Site, annotation
         ("Size", "value=3", "enum"),
         ("Colour", "value=blue", "enum"),
         ("Literal['a', 'b']", "value=c", "literal_error"),
+        ("Literal[1, 2]", "value=3", "enum"),
         ("list[int]", "value=1&value=x", "int_parsing"),
         ("Annotated[int, Field(ge=1)]", "value=0", "greater_than_equal"),
         ("Annotated[str, Field(max_length=3)]", "value=oaks", "string_too_long"),
@@ -199,6 +203,7 @@ async def GET(query: {annotation}):
         ("Paging", "ids=1&ids=2&utm_source=x", {"page": 1, "ids": [1, 2]}),
         ("Typed", "page=3", {"page": 3}),
         ("dict[str, str]", "a=1&b=2&b=3", {"a": "1", "b": "3"}),
+        ("dict[str, list[int]]", "a=1&b=2&b=3", {"a": [1], "b": [2, 3]}),
         ("str", "query=oak", "oak"),
     ],
 )
@@ -208,6 +213,56 @@ def test_query_with_a_model_is_the_whole_query_string(site: Site, annotation: st
     response = site.client.get(f"/search?{query}")
 
     assert (response.status_code, response.json()) == (200, {"query": value})
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("number=1_000", "int_parsing"),
+        ("number=%2B1", "int_parsing"),
+        ("numbers=1&numbers=2.0", "int_parsing"),
+        ("price=nan", "float_parsing"),
+        ("price=1e999", "finite_number"),
+        ("name=%00", "string_nul"),
+        ("day=1700000000", "date_parsing"),
+        ("at=1700000000", "datetime_parsing"),
+    ],
+)
+def test_texts_of_a_query_model_have_one_written_form(site: Site, query: str, kind: str) -> None:
+    site.serve(
+        {
+            "search/route.py": """
+                from datetime import date, datetime
+
+                from pydantic import BaseModel
+
+
+                class Search(BaseModel):
+                    number: int = 0
+                    numbers: list[int] = []
+                    price: float | None = None
+                    name: str = ""
+                    day: date | None = None
+                    at: datetime | None = None
+                    size: float | str = ""
+
+
+                async def GET(query: Search):
+                    return query
+                """
+        }
+    )
+
+    response = site.client.get(f"/search?size=large&{query}")
+
+    (entry,) = response.json()["errors"]
+    assert (response.status_code, entry["parameter"], entry["type"]) == (422, query.partition("=")[0], kind)
+
+
+def test_a_parameter_named_query_may_be_plain(site: Site) -> None:
+    site.serve({"search/route.py": "async def GET(query): return query"})
+
+    assert site.client.get("/search?query=oak").json() == "oak"
 
 
 def test_faults_of_a_query_model_name_the_parameters(site: Site) -> None:

@@ -6,13 +6,14 @@ nor a document meets what could have been known before.
 """
 
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast, get_origin
 
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
-from django_routehandlers.handlers.text_values import bare_type, instance_adapter, text_adapter
+from django_routehandlers.handlers.text_values import bare_type, form_types, instance_adapter, text_adapter
 
 Schema = Mapping[str, Any]
 """A JSON schema (draft 2020-12)."""
@@ -45,15 +46,16 @@ def complete_text_adapter(annotation: Any) -> TypeAdapter[Any]:
     return _complete(text_adapter, annotation)
 
 
-def complete_file_adapter(annotation: Any) -> TypeAdapter[Any]:
+def complete_instance_adapter(annotation: Any) -> TypeAdapter[Any]:
     """
-    Return what lets uploaded files pass, with the validators of *annotation*. It has no JSON schema.
+    Return what lets instances of *annotation* pass, through its validators. It has no JSON schema.
 
     Raises:
         Unusable: As ``complete_adapter()``.
     """
     try:
-        return instance_adapter(annotation)
+        with _names_ignored():
+            return instance_adapter(annotation)
     except _REFUSALS as error:
         raise Unusable(_first_line(error)) from error
 
@@ -72,6 +74,24 @@ def is_array(schema: Schema, root: Schema) -> bool:
     """Return whether every value of *schema* but ``null`` is a JSON array."""
     found = [one for one in options(schema, root) if one.get("type") != "null"]
     return bool(found) and all(one.get("type") == "array" for one in found)
+
+
+def text_form(schema: Schema, root: Schema) -> type | None:
+    """
+    Return the type whose written form a text has that is to fit *schema*; ``None`` where several may.
+
+    Of a list it is the form of the items. The schema of ``Decimal`` is that of ``float | str``, so it has none.
+    """
+    found = [one for one in options(schema, root) if one.get("type") != "null"]
+    if len(found) == 1 and found[0].get("type") == "array":
+        return text_form(cast("Schema", found[0].get("items", {})), root)
+    if len(found) != 1:
+        return None
+    return next((kind for kind, own in form_types().items() if _traits(own) == _traits(found[0])), None)
+
+
+def _traits(schema: Schema) -> tuple[object, ...]:
+    return schema.get("type"), schema.get("format"), "enum" in schema or "const" in schema
 
 
 def holds_objects(schema: Schema) -> bool:
@@ -97,14 +117,20 @@ def options(schema: Schema, root: Schema) -> Iterator[Schema]:
         yield from options(part, root)
 
 
+@contextmanager
+def _names_ignored() -> Generator[None]:
+    with warnings.catch_warnings():
+        # An alias has no effect for pydantic, which names values in models alone; it names the parameter here.
+        warnings.filterwarnings("ignore", r"The '(alias|validation_alias)' attribute", UserWarning)
+        yield
+
+
 def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeAdapter[Any]:
     if get_origin(bare_type(annotation)) in (AsyncIterable, AsyncIterator, Iterable, Iterator):
         # pydantic would validate it item by item, and fail while the handler runs.
         raise Unusable("it is read later, item by item")
     try:
-        with warnings.catch_warnings():
-            # Of no effect for pydantic, which names values in models alone; it names the parameter here.
-            warnings.filterwarnings("ignore", r"The '(alias|validation_alias|default)' attribute", UserWarning)
+        with _names_ignored():
             adapter = make(annotation)
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)

@@ -55,8 +55,7 @@ class JSONBody:
         _check_header(request)
         kind = request.content_type or ""
         if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
-            # Without content there is no media type to be wrong.
-            if kind or _content(request):
+            if _has_content(request):
                 raise Refusal(415, detail="The body has to be JSON.", headers={"Accept": "application/json"})
         elif (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             # RFC 8259, section 8.1: JSON between systems is UTF-8.
@@ -150,7 +149,7 @@ class FormBody:
         """
         _check_header(request)
         kind = request.content_type or ""
-        if kind not in (_URLENCODED, _MULTIPART) and (kind or _content(request)):
+        if kind not in (_URLENCODED, _MULTIPART) and _has_content(request):
             accept = {"Accept": ", ".join(self.media_types)}
             raise Refusal(415, detail="The body has to be a form.", headers=accept)
         if kind == _MULTIPART and not request.META.get("CONTENT_LENGTH"):
@@ -181,12 +180,12 @@ def decode_json(content: bytes) -> object:
             range of 64-bit floats (section 6), a name twice in one object (section 4), or nests too deeply.
     """
     try:
-        value = orjson.loads(content)
+        value: object = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise Refusal(400, detail=_not_json(f"{error.msg} at line {error.lineno} column {error.colno}")) from None
-    if type(value) is dict and content.count(b"{") == 1 and content.count(b":") == len(cast("dict[str, Any]", value)):
+    if content.count(b"{") == 1 and content.count(b":") == _count_names(value):
         # One object, and no more colons than it has names: none came twice.
-        return cast("object", value)
+        return value
     try:
         _DECODER.decode(content.decode())
     except _NameTwice:
@@ -198,6 +197,10 @@ def decode_json(content: bytes) -> object:
 
 class _NameTwice(Exception):
     pass
+
+
+def _count_names(value: object) -> int:
+    return len(cast("dict[str, object]", value)) if isinstance(value, dict) else -1
 
 
 def _once_each(members: list[tuple[str, object]]) -> None:
@@ -222,6 +225,11 @@ def _check_header(request: HttpRequest) -> None:
     if coding and coding.strip().lower() != "identity":
         detail = "A body with a content coding is not decoded here."
         raise Refusal(415, detail=detail, headers={"Accept-Encoding": "identity"})
+
+
+def _has_content(request: HttpRequest) -> bool:
+    # Without content there is no media type to be wrong: some servers name one that the client has not sent.
+    return request.META.get("CONTENT_LENGTH") not in (None, "", "0") or bool(_content(request))
 
 
 def _content(request: HttpRequest) -> bytes:

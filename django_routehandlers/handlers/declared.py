@@ -23,13 +23,14 @@ from django_routehandlers.handlers.adapters import (
     Schema,
     Unusable,
     complete_adapter,
-    complete_file_adapter,
+    complete_instance_adapter,
     complete_text_adapter,
     holds_objects,
     is_array,
     is_object,
     json_schema,
     options,
+    text_form,
 )
 from django_routehandlers.handlers.content import JSONBody, RawBody
 from django_routehandlers.handlers.inputs import Group, Input, Place, UserInput
@@ -75,10 +76,11 @@ def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
     one = _Declaration(name, annotation, parameter.default)
     _check_default(one)
     marker = _marker(one)
+    is_file = any(isinstance(option, type) and issubclass(option, UploadedFile) for option in _leaves(annotation))
+    if is_file and isinstance(marker, Form | None):
+        return _file(one, _alias(one) if marker is None else marker.name or _alias(one))
     if marker is not None:
         return _marked(one, marker)
-    if any(isinstance(option, type) and issubclass(option, UploadedFile) for option in _leaves(annotation)):
-        return _file(one)
     if name == "user":
         return _user(one)
     if name == "body":
@@ -95,6 +97,11 @@ def _check_default(one: _Declaration) -> None:
         )
         what = f"the default of {one.name!r} is {kind}, which belongs into its annotation."
         raise Unfillable("E049", what, f"Write `{one.name}: Annotated[{_shown(one.annotation)}, {kind}(…)]`.")
+    for item in get_args(one.annotation)[1:] if get_origin(one.annotation) is Annotated else ():
+        if isinstance(item, FieldInfo) and not item.is_required():
+            what = f"Field() of {one.name!r} holds a default, which has no effect there."
+            remedy = f"Write the default behind the annotation: `{one.name}: Annotated[…] = …`."
+            raise Unfillable("E049", what, remedy)
 
 
 def _marker(one: _Declaration) -> Marker | None:
@@ -114,7 +121,8 @@ def _marker(one: _Declaration) -> Marker | None:
 
 def _marked(one: _Declaration, marker: Marker) -> Input | Group:
     if isinstance(marker, Header):
-        key = marker.name or "-".join(word.capitalize() for word in one.name.split("_"))
+        alias = _alias(one)
+        key = marker.name or ("-".join(map(str.capitalize, alias.split("_"))) if alias == one.name else alias)
         if _FIELD_NAME.fullmatch(key) is None:
             what = f"{key!r} is no name of a header field that reaches Django: letters, digits and hyphens do."
             raise Unfillable("E049", what, f'Write `Header("{re.sub("[^A-Za-z0-9]+", "-", key).strip("-")}")`.')
@@ -123,20 +131,20 @@ def _marked(one: _Declaration, marker: Marker) -> Input | Group:
         if is_sequence(one.annotation):
             what = f"the cookie {one.name!r} has one value, which is no {type_text(one.annotation)}."
             raise Unfillable("E042", what, "Annotate it as str, and split it.")
-        return _text(one, "cookie", marker.name or one.name)
+        return _text(one, "cookie", marker.name or _alias(one))
     adapter = _adapter(one)
     if is_object(json_schema(adapter)):
         return _group(one, "form", adapter)
     return _text(one, "form", marker.name or _alias(one))
 
 
-def _file(one: _Declaration) -> Input:
+def _file(one: _Declaration, key: str) -> Input:
     try:
-        adapter = complete_file_adapter(one.annotation)
+        adapter = complete_instance_adapter(one.annotation)
     except Unusable as error:
         what = f"the file {one.name!r} cannot be {_shown(one.annotation)}: {error}."
         raise Unfillable("E042", what, "Annotate it as UploadedFile or list[UploadedFile].") from error
-    return Input(one.name, "file", _alias(one), adapter, is_sequence(one.annotation), one.default)
+    return Input(one.name, "file", key, adapter, is_sequence(one.annotation), one.default)
 
 
 def _user(one: _Declaration) -> UserInput:
@@ -202,20 +210,24 @@ def _no_text(one: _Declaration, place: Place, why: str) -> Unfillable:
 
 def _group(one: _Declaration, place: Place, adapter: TypeAdapter[Any]) -> Group:
     schema = json_schema(adapter)
-    properties = _properties(schema)
+    model = next(part for part in options(schema, schema) if part.get("type") == "object")
+    properties = cast("Mapping[str, Schema]", model.get("properties", {}))
     lists = frozenset(name for name, part in properties.items() if is_array(part, schema))
     for name, part in properties.items():
         if holds_objects({**part, "$defs": schema.get("$defs", {})}):
             what = f"{name!r} of {_shown(one.annotation)} is an object, which no text can be."
             raise Unfillable("E042", what, f"Take {name} away, or make it a str, a number or a list of these.")
-    return Group(one.name, place, adapter, schema, lists, one.default)
-
-
-def _properties(schema: Schema) -> Mapping[str, Schema]:
-    for part in options(schema, schema):
-        if part.get("type") == "object":
-            return cast("Mapping[str, Schema]", part.get("properties", {}))
-    return {}
+    others = model.get("additionalProperties")
+    return Group(
+        one.name,
+        place,
+        adapter,
+        schema,
+        lists,
+        forms={name: kind for name, part in properties.items() if (kind := text_form(part, schema)) is not None},
+        takes_lists=isinstance(others, Mapping) and is_array(cast("Schema", others), schema),
+        default=one.default,
+    )
 
 
 def _adapter(one: _Declaration) -> TypeAdapter[Any]:
@@ -240,12 +252,13 @@ def _alias(one: _Declaration) -> str:
 
 def _leaves(annotation: Any) -> Iterable[Any]:
     for option in options_of(annotation):
-        yield from get_args(option) if is_sequence(option) else (option,)
+        for part in get_args(option) if is_sequence(option) else (option,):
+            yield from options_of(part)
 
 
 def _check_slip(name: str, segments: Iterable[str]) -> None:
     meant = {"req": "request", "context": "params", "ctx": "params"}.get(name)
-    if meant is None:
+    if meant is None and name not in RESERVED:
         meant = next(iter(get_close_matches(name, [*RESERVED, *segments], n=1, cutoff=0.8)), None)
     if meant is not None:
         what = f"nothing fills the parameter {name!r}, which looks like `{meant}`."

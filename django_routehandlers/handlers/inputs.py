@@ -9,13 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from django_routehandlers.handlers.invalid import Entry, group_entries, missing_parameter, parameter_entries
+from django_routehandlers.handlers.text_values import check_texts
 
 Place = Literal["query", "header", "cookie", "form", "file"]
 """Part of a request that holds named values."""
@@ -90,6 +92,10 @@ class Group:
     """JSON schema of the model, definitions included: its properties are the values."""
     lists: frozenset[str]
     """Names of the values that are taken as lists."""
+    forms: Mapping[str, type]
+    """Name → the type whose written form its texts have."""
+    takes_lists: bool
+    """Whether values of other names, where the model takes any, are taken as lists."""
     default: Any
 
     @property
@@ -101,15 +107,24 @@ class Group:
         """Put the model among *values*, or what is wrong with it among *entries*."""
         if not source and not self.is_required:
             return
-        lists = self.lists
-        data = {
-            key: source.getlist(key) if key in lists and isinstance(source, MultiValueDict) else source[key]
-            for key in source
-        }
+        texts = cast("MultiValueDict[str, str]", source)
+        data = {key: texts.getlist(key) if self._is_list(key) else texts[key] for key in texts}
+        misspelt: list[str] = []
+        for key, kind in self.forms.items():
+            try:
+                check_texts(kind, data.get(key))
+            except (PydanticKnownError, PydanticCustomError) as error:
+                misspelt.append(key)
+                entries.append({"in": self.place, "parameter": key, "detail": error.message(), "type": error.type})
         try:
-            values[self.name] = self.adapter.validate_python(data)
+            value = self.adapter.validate_python(data)
         except ValidationError as error:
-            entries.extend(group_entries(self.place, error))
+            entries.extend(one for one in group_entries(self.place, error) if one.get("parameter") not in misspelt)
+        else:
+            values[self.name] = value
+
+    def _is_list(self, key: str) -> bool:
+        return key in self.lists or (self.takes_lists and key not in self.forms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,16 @@ from operator import itemgetter
 from typing import Any
 
 from django.http import Http404
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from django_routehandlers.handlers.text_values import (
-    bare_type,
-    instance_adapter,
-    is_sequence,
-    options_of,
-    parse_integer,
-    text_adapter,
-    type_text,
+from django_routehandlers.handlers.adapters import (
+    Unusable,
+    complete_instance_adapter,
+    complete_text_adapter,
+    holds_objects,
+    json_schema,
 )
+from django_routehandlers.handlers.text_values import bare_type, is_sequence, options_of, parse_integer, type_text
 from django_routehandlers.routing.segments import Segment, SegmentKind
 
 _BUILT_IN_CONVERTERS: Mapping[str, type] = {"int": int, "str": str, "slug": str, "uuid": uuid.UUID}
@@ -97,9 +96,14 @@ def _check_shape(segment: Segment, annotation: Any) -> None:
 
 def _adapter(segment: Segment, annotation: Any) -> TypeAdapter[Any]:
     try:
-        # A project's converter may give any object; an instance of the annotated class is right.
-        return instance_adapter(annotation) if segment.converter is not None else text_adapter(annotation)
-    except PydanticUserError as error:
+        if segment.converter is not None:
+            # A project's converter may give any object; an instance of the annotated class is right.
+            return complete_instance_adapter(annotation)
+        adapter = complete_text_adapter(annotation)
+        if holds_objects(json_schema(adapter)):
+            raise Unusable("it is an object")
+        return adapter
+    except Unusable as error:
         what = f"a segment is text, which cannot be converted to {type_text(annotation)}."
         remedy = f"Annotate {segment.text} as str, int, UUID, date, an Enum or another type that pydantic reads."
         raise Unconvertible(what, remedy) from error

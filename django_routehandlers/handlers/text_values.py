@@ -26,14 +26,17 @@ _FORMS: Mapping[type, tuple[re.Pattern[str], PydanticKnownError | PydanticCustom
     int: (_INTEGER, PydanticKnownError("int_parsing")),
     float: (_NUMBER, PydanticKnownError("float_parsing")),
     Decimal: (_NUMBER, PydanticKnownError("decimal_parsing")),
-    date: (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), PydanticKnownError("date_parsing", {"error": "use YYYY-MM-DD"})),
+    date: (
+        re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+        PydanticKnownError("date_parsing", {"error": "such as 2026-12-31"}),
+    ),
     datetime: (
         re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL),
-        PydanticKnownError("datetime_parsing", {"error": "use YYYY-MM-DDThh:mm:ssZ"}),
+        PydanticKnownError("datetime_parsing", {"error": "such as 2026-12-31T23:59:59Z"}),
     ),
     time: (
         re.compile(r"[0-9]{2}:[0-9]{2}.*", re.DOTALL),
-        PydanticKnownError("time_parsing", {"error": "use hh:mm:ss"}),
+        PydanticKnownError("time_parsing", {"error": "such as 23:59:59"}),
     ),
 }
 """Type → the form that its text has, and what is raised where it has another."""
@@ -67,6 +70,26 @@ def parse_integer(text: str) -> int:
     if _INTEGER.fullmatch(text) is None:
         raise ValueError("written in another form")
     return int(text)
+
+
+def check_texts(kind: type, value: object) -> None:
+    """
+    Judge the form of one text, or of a list of texts.
+
+    Args:
+        kind: One of the types that have a form: see ``form_types()``.
+
+    Raises:
+        PydanticKnownError: A text is not written as *kind* is.
+        PydanticCustomError: As ``PydanticKnownError``.
+    """
+    for one in cast("list[object]", value) if isinstance(value, list) else [value]:
+        _check_form(kind, one)
+
+
+def form_types() -> Mapping[type, Mapping[str, Any]]:
+    """Return the types whose texts have one written form, with the JSON schema that pydantic gives each."""
+    return {kind: TypeAdapter(kind).json_schema() for kind in _FORMS}
 
 
 def bare_type(annotation: Any) -> Any:
@@ -105,6 +128,9 @@ def _in_one_form(annotation: Any) -> Any:
     if isinstance(annotation, type) and annotation in _FORMS:
         return Annotated[annotation, BeforeValidator(partial(_check_form, annotation))]
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal and not all(isinstance(one, str) for one in arguments):
+        by_text = {_literal_text(one): one for one in arguments}
+        return Annotated[annotation, BeforeValidator(partial(_member, by_text))]
     if origin is Annotated:
         inner, *rest = arguments
         formed = _in_one_form(inner)
@@ -120,7 +146,13 @@ def _in_one_form(annotation: Any) -> Any:
     return annotation
 
 
-def _member(by_text: Mapping[str, Enum], value: object) -> object:
+def _literal_text(value: Any) -> str:
+    if isinstance(value, Enum):
+        value = value.value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _member(by_text: Mapping[str, object], value: object) -> object:
     if isinstance(value, str) and value not in by_text:
         raise PydanticKnownError("enum", {"expected": ", ".join(by_text)})
     return by_text[value] if isinstance(value, str) else value

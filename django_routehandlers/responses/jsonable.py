@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -129,9 +130,13 @@ def _pydantic_serializer(value: object) -> "SchemaSerializer":
 
 
 def _dataclass_members(value: object) -> dict[str, object]:
-    fields = dataclasses.fields(value)  # pyright: ignore[reportArgumentType] - the caller has checked
-    names = (field.name for field in fields if not field.name.startswith("_"))
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return {name: getattr(value, name) for name in _public_fields(type(value)) if hasattr(value, name)}
+
+
+@lru_cache(maxsize=1024)
+def _public_fields(kind: type) -> tuple[str, ...]:
+    fields = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType] - the caller has checked
+    return tuple(field.name for field in fields if not field.name.startswith("_"))
 
 
 def type_name(value: object) -> str:
