@@ -73,7 +73,7 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a URL path or None, not {value!r}.", 'Write "openapi.json", "openapi/" or None.'
     if key == "VALIDATE_RESPONSES" and not isinstance(value, bool | None):
         return f"must be True, False or None, not {value!r}.", "Write True, False or None."
-    if key == "OPENAPI_INFO" and (wrong := _wrong_info(value)):
+    if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
     return None
 

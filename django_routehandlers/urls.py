@@ -1,7 +1,7 @@
-"""The routes as a URLconf: ``path("", include("django_routehandlers.urls"))``."""
+"""The routes and their OpenAPI document as a URLconf: ``path("", include("django_routehandlers.urls"))``."""
 
-from django_routehandlers.routing.patterns import RouteResolver
+from django_routehandlers.openapi.resolver import PublishedRoutes
 from django_routehandlers.table import current_table
 
 app_name = "routes"
-urlpatterns = [RouteResolver(current_table)]
+urlpatterns = [PublishedRoutes(current_table)]

@@ -44,7 +44,8 @@ def first_table(text: str) -> list[list[str]]:
     """Return the cells of the first table, without its heading and without backticks."""
     lines = itertools.dropwhile(lambda line: not line.startswith("|"), text.splitlines())
     table = itertools.takewhile(lambda line: line.startswith("|"), lines)
-    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in table][2:]
+    rows = [re.split(r"(?<!\\)\|", line.strip("|")) for line in table]
+    return [[cell.strip().replace("`", "").replace("\\|", "|") for cell in row] for row in rows][2:]
 
 
 def read(name: str) -> str:
@@ -58,7 +59,7 @@ def test_settings_are_listed_with_their_types_and_defaults() -> None:
     for setting in fields(Config):
         default: object = getattr(defaults, setting.name)
         shown = repr(dict(default)) if isinstance(default, Mapping) else repr(default)
-        kind = inspect.formatannotation(setting.type).replace("collections.abc.", "")
+        kind = inspect.formatannotation(setting.type).replace("collections.abc.", "").replace("typing.", "")
         expected.append([setting.name, kind, shown])
     assert first_table(read("settings.md")) == expected
 

@@ -108,6 +108,28 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
                 )
             ],
         ),
+        (
+            'openapi = "no"\n\n\ndef GET():\n    pass\n',
+            [
+                (
+                    "E035",
+                    ":1",
+                    "openapi is 'no'. It is False where the OpenAPI document leaves the route out, else True.",
+                    "Write `openapi = False`, or name it `_openapi` if it is yours.",
+                )
+            ],
+        ),
+        (
+            "open_api = False\n\n\ndef GET():\n    pass\n",
+            [
+                (
+                    "E033",
+                    ":1",
+                    "`open_api` looks like the route segment config `openapi`.",
+                    "Rename it to openapi, or to _open_api if it is yours.",
+                )
+            ],
+        ),
     ],
 )
 def test_mistakes_in_names(site: Site, source: str, expected: list[tuple[str, str, str, str]]) -> None:
@@ -125,6 +147,8 @@ def test_mistakes_in_names(site: Site, source: str, expected: list[tuple[str, st
         "page = 1\nquery = 2\nresults = []\n\n\ndef GET():\n    pass\n",
         "from http import HTTPMethod\n\nPAGE = 1\nLIMIT = 2\n\n\ndef GET():\n    pass\n",
         "class Post:\n    pass\n\n\ndef GET():\n    pass\n",
+        "import json as openapi\n\n\ndef GET():\n    pass\n",
+        "openapi = True\n\n\ndef GET():\n    pass\n",
     ],
 )
 def test_helpers_imports_and_constants_are_no_mistakes(site: Site, source: str) -> None:

@@ -127,6 +127,7 @@ def test_show_urls_of_django_extensions_lists_the_routes(shop: Site) -> None:
         ("/docs", "routes:docs-slug"),
         ("/docs/<path:slug>", "routes:docs-slug"),
         ("/files/<path:path>", "routes:files-path"),
+        ("/openapi.json", "routes:openapi:document"),
     ]
 
 

@@ -1,0 +1,164 @@
+"""
+Turn what a handler declares to return, and what is answered in its place, into a Responses Object.
+
+Source: OpenAPI 3.1, section 4.8.16. What an annotation leaves open is ``default`` here too: a
+document promises no more than the code does.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django_routehandlers.handlers.answers import Answer
+from django_routehandlers.handlers.content import Content, RawBody
+from django_routehandlers.handlers.dispatch import BoundHandler
+from django_routehandlers.handlers.functions import Handler
+from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.returns import Returns
+from django_routehandlers.openapi.parameters import Object
+from django_routehandlers.openapi.schemas import Schemas, Wanted
+from django_routehandlers.openapi.templates import PathParameter
+from django_routehandlers.policies.csrf import SAFE_METHODS
+from django_routehandlers.responses.problems import Problem
+
+_PROBLEM_TYPE = "application/problem+json"
+# Decorators that answer nothing themselves.
+_TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
+
+
+def wanted_by(returns: Returns) -> Iterator[Wanted]:
+    """Yield the adapters of all that a handler declares to return."""
+    for answer in returns.answers:
+        if answer.adapter is not None:
+            yield answer.adapter, "serialization"
+
+
+def responses_of(handler: BoundHandler, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas) -> Object:
+    """Return the Responses Object of one handler, lowest status first."""
+    returns = handler.returns
+    found: dict[str, Object] = {}
+    # Without an annotation nothing is known of what the handler answers itself, whatever the status.
+    anywhere: Object = {"*/*": {}} if returns.is_open else {}
+    for answer in returns.answers:
+        content: Object = {} if method == "HEAD" else _content(answer, schemas)
+        if answer.status is None:
+            anywhere = {**content, **anywhere}
+        else:
+            _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
+    for status, problem, content in _problems(handler.plan, method, parameters, schemas):
+        _add(found, str(status), problem, {**content, **anywhere})
+    if returns.is_open or _is_wrapped(handler.function):
+        # Without a member "content" the specification leaves open what it is.
+        found["default"] = {"description": "Whatever else the handler answers, which it does not declare."}
+    elif anywhere:
+        found["default"] = {"description": "Any other status.", "content": {**_problem(schemas), **anywhere}}
+    else:
+        found["default"] = {"description": "Any other problem.", "content": _problem(schemas)}
+    return {key: found[key] for key in sorted(found)}
+
+
+def _add(found: dict[str, Object], key: str, response: Object, content: Object) -> None:
+    known = found.setdefault(key, response)
+    if not content:
+        return
+    contents: Object = known.setdefault("content", {})
+    for media_type, media in content.items():
+        other: Object | None = contents.get(media_type)
+        if other is None:
+            contents[media_type] = media
+        elif other != media:
+            contents[media_type] = _either(other, media)
+
+
+def _either(one: Object, other: Object) -> Object:
+    if "schema" not in one or "schema" not in other:
+        return {}
+    options = [option for media in (one, other) for option in media["schema"].get("anyOf", [media["schema"]])]
+    return {**one, **other, "schema": {"anyOf": options}}
+
+
+def _content(answer: Answer, schemas: Schemas) -> Object:
+    if answer.media_type is None:
+        return {}
+    if answer.adapter is None:
+        return {answer.media_type: {}}
+    schema = schemas.of(answer.adapter, "serialization")
+    if not answer.is_stream:
+        return {answer.media_type: {"schema": schema}}
+    # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
+    lines = {"type": "string", "description": "One JSON value a line."}
+    return {answer.media_type: {"schema": lines, "x-item-schema": schema}}
+
+
+def _problems(
+    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
+) -> Iterator[tuple[int, Object, Object]]:
+    """Yield status, response and content of the problems that are answered before the handler is called."""
+    content = plan.content
+    for status, why in _statuses(plan, method, parameters, schemas):
+        problem: Object = {"description": f"{Problem.from_status(status).title}. {why}"}
+        if headers := _headers(status, content):
+            problem["headers"] = headers
+        problem_content = _problem(schemas)
+        if status == 404 and any(map(_is_matched, parameters)):
+            # Then no route has the path, and the project answers with its page.
+            problem_content["text/html"] = {"schema": {"type": "string"}}
+        yield status, problem, problem_content
+
+
+def _problem(schemas: Schemas) -> Object:
+    return {_PROBLEM_TYPE: {"schema": schemas.problem}}
+
+
+def _statuses(
+    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
+) -> Iterator[tuple[int, str]]:
+    if parameters:
+        yield 404, "A segment of the path names nothing."
+    if method not in SAFE_METHODS:
+        yield 403, "The request comes from another site."
+    if plan.user is not None and plan.user.is_required:
+        yield 401, "The client is not logged in."
+    if plan.content is not None:
+        yield from _content_statuses(plan.content)
+    if plan.values or (plan.content is not None and _is_validated(plan.content, schemas)):
+        yield 422, "The input is invalid: `errors` tells all faults."
+
+
+def _content_statuses(content: Content) -> Iterator[tuple[int, str]]:
+    if not (isinstance(content, RawBody) and content.kind == "bytes"):
+        yield 400, "The body cannot be read as what it should be."
+    # Of a body without a length WSGI cannot tell the end, and a form has to state it everywhere.
+    yield 411, "The body does not state its length."
+    yield 413, "The body is too large."
+    yield 415, "The body has a media type or a coding that is not read."
+
+
+def _headers(status: int, content: Content | None) -> Object:
+    text = {"type": "string"}
+    if status == 401:
+        return {"WWW-Authenticate": {"description": "The cookie that is needed.", "schema": text}}
+    if status == 415 and not isinstance(content, RawBody):
+        return {"Accept": {"description": "The media types that are read.", "schema": text}}
+    return {}
+
+
+def _is_matched(parameter: PathParameter) -> bool:
+    """Return whether the text of the parameter decides about which route, if any, has the path."""
+    return parameter.converter is not None or (parameter.segment is not None and parameter.segment.takes_rest)
+
+
+def _is_validated(content: Content, schemas: Schemas) -> bool:
+    """Return whether content that can be read may be invalid: any bytes are bytes."""
+    if not isinstance(content, RawBody):
+        return True
+    return bool(schemas.of(content.adapter, "validation").keys() - {"type", "format"})
+
+
+def _is_wrapped(function: Handler) -> bool:
+    """Return whether a decorator stands around the handler that may answer in its place."""
+    layer: Any = function
+    while hasattr(layer, "__wrapped__"):
+        if getattr(layer, "__globals__", {}).get("__name__") not in _TRANSPARENT:
+            return True
+        layer = layer.__wrapped__
+    return False

@@ -1,0 +1,114 @@
+"""
+Turn one handler into an Operation Object.
+
+Source: OpenAPI 3.1, section 4.8.10. Its words are the docstring's, its tag comes from the folders.
+"""
+
+import inspect
+import re
+from types import ModuleType
+from typing import Any, cast
+
+from django_routehandlers.handlers.dispatch import BoundHandler
+from django_routehandlers.handlers.functions import Handler
+from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.openapi.answers import responses_of
+from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
+from django_routehandlers.openapi.schemas import Schemas
+from django_routehandlers.openapi.templates import Template
+from django_routehandlers.routing.route import Route
+from django_routehandlers.routing.segments import SegmentKind, parse_segment
+
+SESSION = "session"
+"""Name of the security scheme of handlers that take the user."""
+
+# Segments that say where an API is, not what it is about.
+_PLACES = re.compile(r"api|v[0-9]+")
+
+
+def operation_of(
+    handler: BoundHandler,
+    method: str,
+    route: Route,
+    template: Template,
+    schemas: Schemas,
+    *,
+    module: ModuleType | None,
+    operation_id: str,
+) -> Object:
+    """
+    Return the Operation Object of one handler at one path.
+
+    Args:
+        module: The route's module, whose docstring describes what has none.
+    """
+    plan = handler.plan
+    operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
+    operation.update(_words(handler.function, module))
+    if parameters := [
+        *path_parameters(template.parameters, plan, schemas),
+        *value_parameters(plan, schemas),
+    ]:
+        operation["parameters"] = parameters
+    if plan.content is not None:
+        operation["requestBody"] = request_body(plan.content, schemas)
+    operation["responses"] = responses_of(handler, method, template.parameters, schemas)
+    operation.update(_security(plan))
+    return operation
+
+
+def tag_of(route: Route) -> str:
+    """
+    Return the tag of a route's operations, which its own folders alone decide.
+
+    It is the outermost route group, else the first static segment but for ``api`` and versions
+    (``v1``), else the label of the app.
+    """
+    segments = [parse_segment(folder) for folder in route.folders]
+    for kind in (SegmentKind.GROUP, SegmentKind.STATIC):
+        for segment in segments:
+            if segment.kind is kind and not (kind is SegmentKind.STATIC and _PLACES.fullmatch(segment.text)):
+                return segment.text
+    return route.app
+
+
+def natural_id(method: str, path: str) -> str:
+    """Return the operation id that a method and a path have by themselves: ``get_api_products_id``."""
+    words = [method.lower()]
+    for segment in path.strip("/").split("/"):
+        word = re.sub(r"%[0-9A-F]{2}|[^A-Za-z0-9]", lambda found: _legal(found.group()), segment.strip("{}"))
+        words.append(word)
+    return re.sub("_+", "_", "_".join(words)).strip("_") if path.strip("/") else f"{words[0]}_root"
+
+
+def _legal(text: str) -> str:
+    # What is percent-encoded is a letter of another script more often than not.
+    return f"x{text[1:].lower()}" if text.startswith("%") else "_"
+
+
+def _words(function: Handler, module: ModuleType | None) -> Object:
+    found: Object = {}
+    summary, _, description = _docstring(inspect.unwrap(function)).partition("\n")
+    description = description.strip() or _docstring(module)
+    message = cast("object", getattr(function, "__deprecated__", None))
+    if isinstance(message, str) and message:
+        description = f"{description}\n\nDeprecated: {message}".strip()
+    if summary:
+        found["summary"] = summary
+    if description:
+        found["description"] = description
+    if message is not None:
+        found["deprecated"] = True
+    return found
+
+
+def _docstring(thing: Any) -> str:
+    text: object = getattr(thing, "__doc__", None)
+    return inspect.cleandoc(text) if isinstance(text, str) else ""
+
+
+def _security(plan: Plan) -> Object:
+    if plan.user is None:
+        return {}
+    needed: list[Object] = [{SESSION: []}]
+    return {"security": needed if plan.user.is_required else [{}, *needed]}
