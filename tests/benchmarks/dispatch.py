@@ -6,20 +6,17 @@ Measure an async GET with one int segment: our view, a plain Django view, django
 All three answer the same JSON object. ``view`` calls the view that the URLconf resolves to,
 with the arguments that it resolves; ``ASGI`` sends the request through Django's ASGI handler
 without middleware, URL matching included. Each figure is the least of several rounds that
-alternate. django-ninja is left out where it is not installed; ``--install`` puts it, without
-its dependencies, which we share, into a temporary directory for this run.
+alternate. django-ninja is left out where it is not installed; ``--install`` puts it into a
+temporary directory for this run.
 """
 
 import argparse
 import asyncio
 import gc
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, resolve
+from peers import add_option, reachable
 
 ROUNDS = 9
 CALLS = {"view": 3000, "ASGI": 500}
@@ -152,26 +150,13 @@ async def measure(peers: dict[str, str]) -> dict[tuple[str, str], float]:
     return best
 
 
-def install_ninja(root: str) -> None:
-    """Install django-ninja into a directory of its own and make it importable."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", root, "django-ninja"], check=True
-    )
-    sys.path.insert(0, root)
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure one GET through our view and its peers.")
-    parser.add_argument("--install", action="store_true", help="install django-ninja for this run")
+    add_option(parser)
     wants_ninja: bool = parser.parse_args().install
-    with ExitStack() as stack:
-        if wants_ninja and find_spec("ninja") is None:
-            install_ninja(stack.enter_context(tempfile.TemporaryDirectory()))
-        has_ninja = find_spec("ninja") is not None
-        if not has_ninja:
-            print("django-ninja is left out: it is not installed (see --install).")
-        peers = set_up(Path(stack.enter_context(tempfile.TemporaryDirectory())), ninja=has_ninja)
+    with reachable({"ninja": "django-ninja"}, install=wants_ninja) as found, tempfile.TemporaryDirectory() as root:
+        peers = set_up(Path(root), ninja="ninja" in found)
         best = asyncio.run(measure(peers))
     print(f"Microseconds for one async GET with an int segment, least of {ROUNDS} rounds\n")
     print(f"{'':24}{'view':>10}{'ratio':>8}{'ASGI':>10}{'ratio':>8}")
