@@ -135,7 +135,7 @@ def _dataclass_members(value: object) -> dict[str, object]:
 
 @lru_cache(maxsize=1024)
 def _public_fields(kind: type) -> tuple[str, ...]:
-    fields = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType] - the caller has checked
+    fields = dataclasses.fields(kind)
     return tuple(field.name for field in fields if not field.name.startswith("_"))
 
 
