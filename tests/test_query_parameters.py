@@ -101,6 +101,8 @@ def test_a_query_parameter_is_converted_to_its_annotation(site: Site, annotation
         ("datetime", "value=1700000000", "datetime_parsing"),
         ("time", "value=30", "time_parsing"),
         ("UUID", "value=8", "uuid_parsing"),
+        ("UUID", "value=8f14e45fceea4f7a9fef0123456789ab", "uuid_parsing"),
+        ("UUID", "value=urn:uuid:8f14e45f-ceea-4f7a-9fef-0123456789ab", "uuid_parsing"),
         ("Size", "value=3", "enum"),
         ("Colour", "value=blue", "enum"),
         ("Literal['a', 'b']", "value=c", "literal_error"),

@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import Enum, EnumType
 from functools import partial
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 from pydantic_core import PydanticCustomError, PydanticKnownError
@@ -26,6 +27,10 @@ _FORMS: Mapping[type, tuple[re.Pattern[str], PydanticKnownError | PydanticCustom
     int: (_INTEGER, PydanticKnownError("int_parsing")),
     float: (_NUMBER, PydanticKnownError("float_parsing")),
     Decimal: (_NUMBER, PydanticKnownError("decimal_parsing")),
+    UUID: (
+        re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"),
+        PydanticKnownError("uuid_parsing", {"error": "such as 123e4567-e89b-12d3-a456-426614174000"}),
+    ),
     date: (
         re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
         PydanticKnownError("date_parsing", {"error": "such as 2026-12-31"}),
