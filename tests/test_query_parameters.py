@@ -169,9 +169,10 @@ def test_all_faults_of_a_request_are_told_together_in_the_order_of_the_signature
 
 QUERY = """
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 
 class Search(BaseModel):
