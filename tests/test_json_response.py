@@ -78,5 +78,21 @@ def test_data_is_not_pickled() -> None:
 
 def test_a_body_without_json_form_is_a_type_error() -> None:
     with pytest.raises(JSONEncodeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.$"):
-        JSONResponse({1, 2})
+        JSONResponse({1, 2}).content  # noqa: B018 - reading is what encodes
     assert issubclass(JSONEncodeError, TypeError)
+
+
+def test_it_is_encoded_when_its_content_is_asked_for() -> None:
+    response = JSONResponse(data := {"a": 1})
+    data["b"] = 2
+    assert (response.is_encoded, list(response), response.is_encoded) == (False, [b'{"a":1,"b":2}'], True)
+    data["c"] = 3
+    assert response.content == b'{"a":1,"b":2}'
+
+
+def test_content_can_be_replaced_and_appended_to() -> None:
+    response = JSONResponse([1])
+    response.write("\n")
+    assert (response.content, b"".join(response), response.getvalue()) == (b"[1]\n", b"[1]\n", b"[1]\n")
+    response.content = b"[2]"
+    assert (response.content, response.text) == (b"[2]", "[2]")

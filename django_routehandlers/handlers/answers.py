@@ -19,7 +19,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Never, NoReturn, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Never, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from django.db.models import Manager, Model, QuerySet
 from django.http.response import HttpResponseBase
@@ -31,6 +31,7 @@ from django_routehandlers.responses.ndjson import NDJSONResponse
 
 _STREAMS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
 _NOTHING = (Any, object)
+_WITHOUT_CONTENT = (204, 205, 304)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Members:
     """Responses that declare nothing, and what may be any value."""
     is_nullable: bool = False
     """Whether ``None`` is among them."""
+    takes_any: bool = False
+    """Whether ``Any`` or ``object`` is among them."""
 
 
 class NoAdapter(Exception):
@@ -105,8 +108,9 @@ def members_of(annotation: Any) -> Members:
     Raises:
         Unevaluated: A type alias names what is not there.
     """
-    members = Members(is_nullable=any(one is NoneType for one in _flat(annotation)))
-    for one in _flat(annotation):
+    flat = _flat(annotation)
+    members = Members(is_nullable=any(one is NoneType for one in flat), takes_any=any(one in _NOTHING for one in flat))
+    for one in flat:
         kind = get_origin(one) or one
         if one is NoneType or one in (Never, NoReturn):
             continue
@@ -220,12 +224,23 @@ def _statuses(status: Any) -> list[int | None]:
     codes: list[int | None] = []
     for one in _flat(status):
         if get_origin(one) is Literal:
-            codes += [int(code) for code in get_args(one)]
+            codes += [_checked_status(code) for code in get_args(one)]
         elif _is_alias(one):
             codes += _statuses(one.__value__)
-        else:
+        elif one is int or one in _NOTHING or isinstance(one, TypeVar):
             codes.append(None)
+        else:
+            raise NoAdapter(f"{one!r} is no type of a status.", "Write Literal[201], or int for any status.")
     return codes
+
+
+def _checked_status(code: object) -> int:
+    if isinstance(code, int) and not isinstance(code, bool) and 200 <= code <= 599 and code not in _WITHOUT_CONTENT:
+        return int(code)
+    if code in _WITHOUT_CONTENT:
+        what = f"a response with status {code} has no content (RFC 9110, section 15), so JSONResponse is wrong for it."
+        raise NoAdapter(what, "Return None, annotated as None, for 204; or an HttpResponse.")
+    raise NoAdapter(f"{code!r} is no status of a response.", "Write a whole number from 200 to 599.")
 
 
 def _refuse_database(annotation: Any) -> None:

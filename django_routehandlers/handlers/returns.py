@@ -6,7 +6,17 @@ say of the answers.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, cast
@@ -56,6 +66,8 @@ class Returns:
     """What the annotation declares; empty where it declares nothing."""
     is_open: bool = True
     """Whether the handler may also answer what is not declared."""
+    takes_any: bool = False
+    """Whether it may also return any value, encoded as without annotation."""
     value: TypedEncoder | None = None
     """What encodes a value that is sent with status 200."""
     item: TypedEncoder | None = None
@@ -88,28 +100,25 @@ class Returns:
 
     def _convert(self, value: object, handler: str, *, checked: bool) -> HttpResponseBase:
         if isinstance(value, HttpResponseBase):
-            if checked and isinstance(value, JSONResponse):
-                self._check_sent(cast("JSONResponse[object]", value))
+            if isinstance(value, JSONResponse) and "data" in vars(value):
+                return self._encode(cast("JSONResponse[object]", value), handler, checked=checked)
             return cast("HttpResponseBase", value)
-        if isinstance(value, GeneratorType | AsyncGeneratorType):
-            return self._stream(cast("Generator[object] | AsyncGenerator[object]", value), handler, checked=checked)
+        if isinstance(value, GeneratorType | AsyncGeneratorType) or (self._has_stream and _is_iterator(value)):
+            return self._stream(cast("Iterator[object] | AsyncIterable[object]", value), handler, checked=checked)
         if value is None or self.value is None:
             if checked and not self.is_open and self._is_undeclared(value):
-                raise Misfit(f"The handler returned {_name(value)}, which the annotation does not name. Add it there.")
+                remedy = "Return a value, or add None to it." if value is None else "Add it there."
+                raise Misfit(f"The handler returned {_name(value)}, which the annotation does not name. {remedy}")
             return to_response(value, handler=handler)
         return self._json(value, self.value, handler, checked=checked)
 
     def _json(self, value: object, encoder: TypedEncoder, handler: str, *, checked: bool) -> HttpResponseBase:
-        try:
-            data = evaluated(value)
-            if encoder.is_native and not is_json(data) and not encoder.fits(data):
-                return to_response(data, handler=handler)
-            content = encoder.encode(data, is_checked=checked)
-        except Misfit:
-            raise
-        except JSONEncodeError as error:
-            raise JSONEncodeError(f"{handler}: the returned value has no JSON form. {error}") from error
-        return JSONResponse.from_bytes(content, data)
+        data = _evaluated(value, handler)
+        if self.takes_any and is_json(data) and not encoder.accepts(data):
+            return to_response(data, handler=handler)
+        if encoder.is_native and not is_json(data) and not encoder.fits(data):
+            return to_response(data, handler=handler)
+        return JSONResponse.from_bytes(_bytes(data, encoder, handler, checked=checked), data)
 
     def _is_undeclared(self, value: object) -> bool:
         if value is None:
@@ -117,29 +126,36 @@ class Returns:
         # What has no JSON form gets an error that says more.
         return is_json(value)
 
-    def _check_sent(self, response: JSONResponse[object]) -> None:
+    def _encode(self, response: JSONResponse[object], handler: str, *, checked: bool) -> HttpResponseBase:
         status = response.status_code
-        for code in (status, None):
-            if code in self.bodies:
-                if (encoder := self.bodies[code]) is not None and "data" in vars(response):
-                    encoder.check_sent(response.data)
-                return
-        if not self.is_open:
+        if checked and not self.is_open and status not in self.bodies and None not in self.bodies:
             what = f"The handler answered {status}, a status that the annotation does not name."
             raise Misfit(f"{what} Add JSONResponse[..., Literal[{status}]] to it.")
+        encoder = self.bodies.get(status, self.bodies.get(None))
+        if encoder is None or (self.takes_any and not encoder.accepts(response.data)):
+            return to_response(response, handler=handler)
+        if not response.is_encoded:
+            response.content = _bytes(_evaluated(response.data, handler), encoder, handler, checked=checked)
+        elif checked:
+            encoder.check_sent(response.data)
+        return response
+
+    @property
+    def _has_stream(self) -> bool:
+        return any(answer.is_stream for answer in self.answers)
 
     def _stream(
-        self, records: Generator[object] | AsyncGenerator[object], handler: str, *, checked: bool
+        self, records: Iterator[object] | AsyncIterable[object], handler: str, *, checked: bool
     ) -> HttpResponseBase:
-        if checked and not self.is_open and not any(answer.is_stream for answer in self.answers):
+        if checked and not self.is_open and not self._has_stream:
             kind = "AsyncIterator" if isinstance(records, AsyncGenerator) else "Iterator"
             raise Misfit(f"The handler yields, which the annotation does not name. Add {kind}[...] there.")
         encoder = self.item
         if encoder is None or (encoder.is_native and not checked):
-            return to_response(records, handler=handler)
-        if isinstance(records, Generator):
+            return NDJSONResponse(records, name=handler)
+        if isinstance(records, Iterator):
             return NDJSONResponse(_encoded(records, encoder, checked=checked), name=handler)
-        return NDJSONResponse(_aencoded(records, encoder, checked=checked), name=handler)
+        return NDJSONResponse(_aencoded(aiter(records), encoder, checked=checked), name=handler)
 
 
 def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...]]:
@@ -184,27 +200,57 @@ def _returns(members: Members) -> Returns:
     return Returns(
         answers=tuple(answers),
         is_open=bool(members.others),
+        takes_any=members.takes_any,
         value=encoders.get(200) if members.values else None,
         item=None if item is None else TypedEncoder(item),
         bodies=encoders,
     )
 
 
+def _evaluated(value: object, handler: str) -> object:
+    try:
+        return evaluated(value)
+    except JSONEncodeError as error:
+        raise _named(error, handler) from error
+
+
+def _bytes(data: object, encoder: TypedEncoder, handler: str, *, checked: bool) -> bytes:
+    try:
+        return encoder.encode(data, is_checked=checked)
+    except Misfit:
+        raise
+    except JSONEncodeError as error:
+        raise _named(error, handler) from error
+
+
+def _named(error: JSONEncodeError, handler: str) -> JSONEncodeError:
+    return JSONEncodeError(f"{handler}: the returned value has no JSON form. {error}")
+
+
 def _name(value: object) -> str:
     return "None" if value is None else f"a {type(value).__qualname__}"
 
 
-def _encoded(records: Generator[object], encoder: TypedEncoder, *, checked: bool) -> Generator[object]:
+def _is_iterator(value: object) -> bool:
+    if is_json(value):
+        return False
+    # A QuerySet is iterable in both ways, and no stream.
+    return isinstance(value, Iterator) or (isinstance(value, AsyncIterable) and not isinstance(value, Iterable))
+
+
+def _encoded(records: Iterator[object], encoder: TypedEncoder, *, checked: bool) -> Generator[object]:
     try:
         for record in records:
             yield orjson.Fragment(encoder.encode(record, is_checked=checked))
     finally:
-        records.close()
+        if callable(close := getattr(records, "close", None)):
+            close()
 
 
-async def _aencoded(records: AsyncGenerator[object], encoder: TypedEncoder, *, checked: bool) -> AsyncGenerator[object]:
+async def _aencoded(records: AsyncIterator[object], encoder: TypedEncoder, *, checked: bool) -> AsyncGenerator[object]:
     try:
         async for record in records:
             yield orjson.Fragment(encoder.encode(record, is_checked=checked))
     finally:
-        await records.aclose()
+        if callable(aclose := getattr(records, "aclose", None)):
+            await cast("Callable[[], Awaitable[object]]", aclose)()

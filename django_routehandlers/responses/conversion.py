@@ -35,15 +35,14 @@ def to_response(value: object, *, handler: str) -> HttpResponseBase:
         TypeError: *value* is something else, or holds what has no JSON form. The message
             names the handler.
     """
+    if isinstance(value, JSONResponse):
+        return _encoded(cast("JSONResponse", value), handler)
     if isinstance(value, HttpResponseBase):
         return value
     if value is None:
         return no_content()
     if is_json(value):
-        try:
-            return JSONResponse(value)
-        except JSONEncodeError as error:
-            raise JSONEncodeError(f"{handler}: the returned value has no JSON form. {error}") from error
+        return _encoded(JSONResponse(value), handler)
     if isinstance(value, Generator | AsyncGenerator):
         records = cast("Generator[object] | AsyncGenerator[object]", value)
         return NDJSONResponse(records, name=handler)
@@ -51,6 +50,14 @@ def to_response(value: object, *, handler: str) -> HttpResponseBase:
         # Python would warn, at some later point, of what this error says now.
         value.close()
     raise TypeError(f"{handler}: returned {_article(value)}. {_RULE} {_remedy(value)}")
+
+
+def _encoded(response: JSONResponse, handler: str) -> JSONResponse:
+    try:
+        response.content  # noqa: B018 - reading is what encodes
+    except JSONEncodeError as error:
+        raise JSONEncodeError(f"{handler}: the returned value has no JSON form. {error}") from error
+    return response
 
 
 def no_content() -> HttpResponse:

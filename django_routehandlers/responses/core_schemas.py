@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from django.utils.functional import Promise
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 Node = Mapping[str, Any]
 
@@ -32,6 +32,11 @@ _MANY = frozenset(("list", "tuple", "set", "frozenset", "json-or-python"))
 # Whatever else a node says changes how pydantic writes the value.
 _CHANGES = ("serialization", "serialization_alias", "serialization_exclude", "serialization_exclude_if")
 _TITLES = frozenset({"title", "extra_fields_behavior"})
+# Where a node has its values: in the same place, in an array, or in an object.
+_PLACES = {"nullable": "", "default": "", "union": "", "list": "[]", "tuple": "[]", "set": "[]", "dict": "{}"}
+
+SEVERAL_MODELS = "several_models"
+"""The type of the error for an object that ``as_read()`` refuses to guess the model of."""
 
 
 def is_native(schema: Node) -> bool:
@@ -79,6 +84,95 @@ def reads_many(schema: Node) -> bool:
     )
 
 
+def as_read(schema: Node) -> dict[str, Any]:
+    """
+    Return a schema that makes instances of the models in *schema*, and does nothing to those that there are.
+
+    Where several models of a union read attributes, objects are refused: which model is meant
+    would follow from what is loaded. Models in fields of models are left as pydantic reads them.
+    """
+    definitions = {node["ref"]: node for node in _walk(schema) if "ref" in node}
+
+    def visit(node: Node) -> dict[str, Any]:
+        if node["type"] in ("model", "dataclass"):
+            # pydantic takes the validator that most classes have, whatever is written here.
+            return dict(node)
+        if node["type"] == "union":
+            node = _guarded(node, definitions)
+        return _skipping_instances(_map_parts(node, visit))
+
+    return visit(schema)
+
+
+def is_read_otherwise(schema: Node) -> bool:
+    """Return whether ``as_read()`` may be another schema."""
+    return any(node["type"] in ("union", "function-after", "function-wrap") for node in _walk(schema))
+
+
+def _skipping_instances(node: dict[str, Any]) -> dict[str, Any]:
+    """Return *node*, whose function does not run on instances if it is a validator of their model."""
+    if node["type"] not in ("function-after", "function-wrap"):
+        return node
+    model = _without_functions(node)
+    decorators = getattr(model.get("cls"), "__pydantic_decorators__", None)
+    own = [] if decorators is None else [one.func for one in decorators.model_validators.values()]
+    validate = node["function"]["function"]
+    revalidates = model.get("config", {}).get("revalidate_instances", "never") != "never"
+    if revalidates or validate not in own:
+        return node
+    is_after, has_info = node["type"] == "function-after", node["function"]["type"] == "with-info"
+
+    def read(value: object, handler: Callable[[object], object], info: object) -> object:
+        if isinstance(value, model["cls"]):
+            return handler(value)
+        given = (handler(value),) if is_after else (value, handler)
+        return validate(*given, info) if has_info else validate(*given)
+
+    return {**node, "type": "function-wrap", "function": {"type": "with-info", "function": read}}
+
+
+def _guarded(union: Node, definitions: Mapping[str, Node]) -> dict[str, Any]:
+    """Return *union*, whose models take no objects where there are several that could."""
+    found: dict[str, set[type]] = {}
+
+    def collect(node: Node, cls: type, place: str) -> dict[str, Any]:
+        found.setdefault(place, set()).add(cls)
+        return dict(node)
+
+    def guard(node: Node, cls: type, place: str) -> dict[str, Any]:
+        function = {"type": "no-info", "function": _refusing_objects(cls)}
+        guarded = {"type": "function-wrap", "function": function, "schema": node}
+        return guarded if len(found[place]) > 1 else dict(node)
+
+    _map_readers(union, collect, definitions)
+    return _map_readers(union, guard, definitions)
+
+
+def _map_readers(
+    node: Node, change: Callable[[Node, type, str], dict[str, Any]], definitions: Mapping[str, Node], place: str = ""
+) -> dict[str, Any]:
+    model = _without_functions(node)
+    if model["type"] == "definition-ref":
+        model = _without_functions(definitions.get(model["schema_ref"], model))
+    if model["type"] == "model" and model.get("config", {}).get("from_attributes"):
+        return change(node, model["cls"], place)
+    inner = "" if node["type"].startswith("function-") else _PLACES.get(node["type"])
+    if inner is None:
+        return dict(node)
+    return _map_parts(node, lambda part: _map_readers(part, change, definitions, place + inner))
+
+
+def _refusing_objects(cls: type) -> Callable[[object, Callable[[object], object]], object]:
+    def read(value: object, handler: Callable[[object], object]) -> object:
+        # pydantic reads no attributes of what is built in.
+        if isinstance(value, cls | dict) or type(value).__module__ == "builtins":
+            return handler(value)
+        what = "it fits several models of the union: return an instance of one of them"
+        raise PydanticCustomError(SEVERAL_MODELS, what)
+
+    return read
+
+
 def as_is(schema: Node) -> dict[str, Any]:
     """
     Return a schema that judges a value by itself: its types, fields and constraints.
@@ -100,8 +194,9 @@ def _judged(schema: Node) -> dict[str, Any]:
             bare = cast("core_schema.CoreSchema", _without(schema, "serialization", "ref"))
             sent = _without_lazy if schema["type"] == "str" else _without_decimal
             return cast("dict[str, Any]", core_schema.no_info_before_validator_function(sent, bare))
-        case "default" | "custom-error" | "function-before":
-            return as_is(schema["schema"])
+        # The text of "json" was parsed on the way in, and its value is what is sent.
+        case "default" | "custom-error" | "function-before" | "json":
+            return as_is(schema.get("schema", {"type": "any"}))
         case "function-after" | "function-wrap" if schema["schema"]["type"] in ("model", "dataclass"):
             return as_is(schema["schema"])
         case "lax-or-strict":
@@ -154,6 +249,12 @@ def _without_lazy(value: object) -> object:
 def _without_decimal(value: object) -> object:
     # pydantic takes a Decimal for a float, but it is sent as a string.
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _without_functions(node: Node) -> Node:
+    while node["type"].startswith("function-") and "schema" in node:
+        node = node["schema"]
+    return node
 
 
 def _without(node: Node, *keys: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Turn a value, a status and header fields into a JSON response. Type checkers see body and status."""
 
-from collections.abc import Mapping
-from typing import Generic, Literal, cast, overload
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Literal, cast, overload
 
 from django.http import HttpResponse
 from typing_extensions import TypeVar
@@ -28,15 +28,17 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
         status: The status code, 100 to 599.
         headers: Header fields. A ``Content-Type`` among them replaces ``application/json``.
 
-    Raises:
-        JSONEncodeError: *data* has no JSON form. It is a ``TypeError``.
+    It is encoded when its content is first asked for: by the return annotation of the handler
+    that returns it, else by :func:`~django_routehandlers.responses.encoding.encode_json`, which
+    raises ``JSONEncodeError``, a ``TypeError``, for what has no JSON form.
 
     Attributes:
-        data: What was given. It is not encoded again when it changes, and a response that comes
-            from a cache does not have it.
+        data: What was given. A response that comes from a cache does not have it.
     """
 
     data: Body
+    is_encoded: bool
+    """Whether the content is there: a change of ``data`` then makes no difference to it."""
 
     @overload
     def __init__(
@@ -51,10 +53,33 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
 
     def __init__(self, data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         fields = {"Content-Type": "application/json", **(headers or {})}
-        super().__init__(encode_json(data), status=status, headers=fields)
+        super().__init__(status=status, headers=fields)
         self.data = cast("Body", data)
+        self.is_encoded = False
+
+    @property
+    def content(self) -> bytes:
+        """The JSON, encoded when it is first asked for: until then a handler's annotation says how."""
+        if not self.is_encoded:
+            self.content = encode_json(self.data)
+        return super().content
+
+    @content.setter
+    def content(self, value: Any) -> None:
+        vars(HttpResponse)["content"].__set__(self, value)
+        self.is_encoded = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        # Django's reads what it keeps, and asks for no content.
+        return iter([self.content])
+
+    def write(self, content: str | bytes) -> None:
+        """Append to the JSON."""
+        self.content += self.make_bytes(content)
 
     def __getstate__(self) -> dict[str, object]:
+        # What is unpickled has no data to encode.
+        self.content  # noqa: B018 - reading is what encodes
         # Caches pickle responses; data may be anything, and may refer to anything.
         return {name: value for name, value in vars(self).items() if name != "data"}
 

@@ -7,20 +7,25 @@ Knows nothing of requests, responses or routes.
 """
 
 import dataclasses
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
+from django.db.models import Model
 from django.utils.functional import Promise
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, SchemaSerializer, SchemaValidator
 
 from django_routehandlers.responses.core_schemas import (
+    SEVERAL_MODELS,
     as_is,
+    as_read,
     has_private,
     hide_private,
     is_native,
+    is_read_otherwise,
     may_write_constants,
     reads_many,
 )
@@ -29,6 +34,7 @@ from django_routehandlers.responses.jsonable import JSONEncodeError, simplify, t
 from django_routehandlers.responses.rows import readable
 
 _SHOWN_FAULTS = 5
+_OF_ANOTHER_KIND = ("model_type", "model_attributes_type", "dataclass_type", "list_type", "dict_type")
 _NOWHERE = object()
 
 
@@ -49,6 +55,7 @@ class TypedEncoder:
         schema = cast("Mapping[str, Any]", adapter.core_schema)
         self.is_native = is_native(schema)
         """Whether values are encoded without pydantic."""
+        self._reader = SchemaValidator(cast("Any", as_read(schema))) if is_read_otherwise(schema) else adapter.validator
         self._reads_many = reads_many(schema)
         self._may_write_constants = may_write_constants(schema)
         if has_private(schema):
@@ -97,6 +104,10 @@ class TypedEncoder:
             return False
         return True
 
+    def accepts(self, value: object) -> bool:
+        """Return whether *value* is what the annotation names, not just what such a thing can be made of."""
+        return self.fits(value) if self.is_native else self._reader.isinstance_python(value, strict=True)
+
     def check_sent(self, data: object) -> None:
         """
         Judge *data* that has been encoded without this annotation.
@@ -116,11 +127,10 @@ class TypedEncoder:
         return SchemaValidator(cast("Any", as_is(cast("Mapping[str, Any]", self.adapter.core_schema))))
 
     def _instance_of(self, value: object) -> object:
-        if self._reads_many:
-            value = readable(value)
+        given = readable(value) if self._reads_many else value
         try:
             # An instance comes back as it is, untouched: it was validated when it was made.
-            return self.adapter.validator.validate_python(value, by_alias=True, by_name=True)
+            return self._reader.validate_python(given, by_alias=True, by_name=True)
         except ValidationError as error:
             raise Misfit(_describe(error, value)) from None
 
@@ -171,8 +181,11 @@ def _taken_apart(value: object) -> object:
 
 def _describe(error: ValidationError, value: object) -> str:
     faults = error.errors(include_url=False)
-    told = [f"At {_pointer(fault['loc'], value)}: {_rule(fault)}" for fault in faults[:_SHOWN_FAULTS]]
-    more = len(faults) - _SHOWN_FAULTS
+    # Each member of the union says so, and what the others say would only lead astray.
+    faults = [fault for fault in faults if fault["type"] == SEVERAL_MODELS] or faults
+    rules = list(dict.fromkeys(f"At {_place(fault, value)}: {_rule(fault)}" for fault in faults))
+    told = rules[:_SHOWN_FAULTS]
+    more = len(rules) - _SHOWN_FAULTS
     return " ".join([*told, *([f"And {more} more."] if more > 0 else [])])
 
 
@@ -182,15 +195,38 @@ def _rule(fault: ErrorDetails) -> str:
             "it is not loaded yet, and async code must not ask the database. Load it in the query, with "
             "select_related() or prefetch_related() and without defer(), or make the handler a def."
         )
-    return f"{fault['msg']}."
+    return f"{fault['msg']}.{_hint(fault['input']) if fault['type'] in _OF_ANOTHER_KIND else ''}"
 
 
-def _pointer(location: Sequence[int | str], value: Any) -> str:
+def _hint(value: object) -> str:
+    """Return what to do where *value* is nothing that the annotated type can be made of."""
+    name = type_name(value)
+    match value:
+        case Model():
+            remedy = "give the annotated model model_config = ConfigDict(from_attributes=True)"
+        case tuple():
+            remedy = "for a status of its own return JSONResponse(data, status=...)"
+        case BaseException():
+            remedy = "raise it"
+        case _ if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                # Python would warn, at some later point, of what this error says now.
+                value.close()
+            remedy = "await it"
+        case _:
+            return f" It is of type {name}."
+    return f" It is of type {name}: {remedy}."
+
+
+def _place(fault: ErrorDetails, value: Any) -> str:
     """Return an RFC 6901 pointer as a URI fragment, without the steps that name members of a union."""
+    location = fault["loc"]
     tokens: list[str] = []
+    # The last step may be what is missing, but not where the fault is in what is there.
+    last = len(location) if fault["type"] in (SEVERAL_MODELS, *_OF_ANOTHER_KIND) else len(location) - 1
     for position, step in enumerate(location):
         below = _below(value, step)
-        if below is _NOWHERE and value is not None and position < len(location) - 1:
+        if below is _NOWHERE and value is not None and position < last:
             continue
         value = None if below is _NOWHERE else below
         tokens.append(_escaped(step))
