@@ -19,11 +19,13 @@ from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOper
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpResponseBadRequest
 from django.http.response import HttpResponseBase
-from django.urls import get_resolver
+from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils import translation
 
 from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.policies.csrf import SAFE_METHODS
+from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.table import current_table
 
 Scope = dict[str, Any]
@@ -138,11 +140,27 @@ def _is_limited(scope: Scope) -> bool:
     """Return whether the request goes to a route that takes no more content than the limit allows."""
     try:
         request = ASGIRequest(scope, io.BytesIO())
-        view = get_resolver().resolve(request.path_info).func
         table = current_table()
+        # A URL may be a route in one language and a plain view in another.
+        found = _matches(request)
     except Exception:
-        # No such URL, no URLconf, no query string that can be read: Django reports it when it comes to that.
+        # No URLconf, no query string that can be read: Django reports it when it comes to that.
         return False
+    return bool(found) and all(_takes_no_more(match.func, request, table) for match in found)
+
+
+def _matches(request: ASGIRequest) -> list[ResolverMatch]:
+    """Return what the URL stands for in the project's language, and in the one that LocaleMiddleware would choose."""
+    # Not in each of LANGUAGES: to load all translations would keep every other request waiting.
+    chosen = translation.get_language_from_request(request, check_path=True)
+    found: list[ResolverMatch] = []
+    for language in {settings.LANGUAGE_CODE, chosen}:
+        with translation.override(language), suppress(Resolver404):
+            found.append(get_resolver().resolve(request.path_info))
+    return found
+
+
+def _takes_no_more(view: Callable[..., Any], request: ASGIRequest, table: RouteTable) -> bool:
     if view is table.redirect:
         return True
     if all(view is not one.view for one in table.served):

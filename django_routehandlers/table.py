@@ -112,8 +112,14 @@ def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
     for method, function in exports.handlers.items():
-        plan, wrong = plan_handler(function, route.segments, route.file, method=method)
-        returns, unclear = plan_returns(function, route.file)
+        try:
+            plan, wrong = plan_handler(function, route.segments, route.file, method=method)
+            returns, unclear = plan_returns(function, route.file)
+        except Exception as error:
+            what = f"{method}: its signature cannot be understood: {type(error).__name__}: {error}."
+            remedy = "Write a plain function, with annotations that pydantic knows."
+            faults.append(Fault("E056", line_of(function, route.file), what, remedy))
+            continue
         handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})")
         bound[method] = handler
         for fault in (*wrong, *unclear):

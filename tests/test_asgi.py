@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.core.asgi import get_asgi_application as get_stock_application
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from conftest import Site
@@ -292,6 +293,35 @@ def test_routes_below_a_prefix_are_limited(site: Site) -> None:
     assert (answer.status, answer.fields.get("connection")) == (200, "close")
 
 
+def serve_in_languages(site: Site, files: Mapping[str, str], *, prefix_default_language: bool = True) -> None:
+    site.settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 250
+    site.settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware"]
+    site.serve(files)
+    sys.modules[site.settings.ROOT_URLCONF].urlpatterns = i18n_patterns(
+        path("piecewise", piecewise),
+        path("", include("django_routehandlers.urls")),
+        prefix_default_language=prefix_default_language,
+    )
+
+
+@pytest.mark.parametrize("target", ["/en/none", "/de/none"])
+def test_routes_are_limited_in_every_language(site: Site, target: str) -> None:
+    serve_in_languages(site, {"none/route.py": SOME["none/route.py"]})
+    answer = asyncio.run(ask(get_asgi_application(), Sent(target=target, content=MANY)))
+    assert answer is not None
+    assert (answer.status, answer.fields.get("connection")) == (200, "close")
+
+
+def test_a_plain_view_in_another_language_is_not_limited_by_a_route_that_takes_every_path(site: Site) -> None:
+    """Invariant 49."""
+    serve_in_languages(site, {"[...rest]/route.py": "async def POST(rest): return 1"}, prefix_default_language=False)
+    sent = Sent(target="/de/piecewise", content=MANY)
+    ours, stock = (asyncio.run(ask(one(), sent)) for one in (get_asgi_application, get_stock_application))
+    assert ours == stock
+    assert ours is not None
+    assert (ours.status, ours.fields["content-language"]) == (200, "de")
+
+
 def test_http_2_has_no_connection_field(site: Site) -> None:
     """RFC 9113, section 8.2.2."""
     site.settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 250
@@ -472,6 +502,9 @@ BAD: Sequence[tuple[str, Sent, int | set[int]]] = [
     ("two codings", post("/raw", BOMB, "", ("Content-Encoding", "identity, gzip")), 415),
     ("a length that is none", Sent("POST", "/raw", (("Content-Length", "many"),), (b"1",)), 400),
     ("a length of many digits", Sent("POST", "/raw", (("Content-Length", "9" * 5000),), (b"1",)), 400),
+    ("a length with white space", Sent("POST", "/raw", (("Content-Length", "1 \t"),), (b"1",)), 200),
+    ("a length of white space", Sent("POST", "/raw", (("Content-Length", " \t"),), (b"1",)), 400),
+    ("two lengths with white space", Sent("POST", "/raw", (("Content-Length", "1 , 1"),), (b"1",)), 400),
     ("content of a GET", post("/query", b"{" * 1000, JSON, method="GET"), 200),
     ("content of a GET, a form", post("/queries", FIELDS, FORM, method="GET"), 200),
     ("much content of a GET", post("/request/1", b"a" * 5_000_000, JSON, method="GET"), 200),
@@ -659,6 +692,13 @@ def ask_server(server: Server, sent: Sent) -> Answer:
             received += part
     reply = parse_reply(received, has_body=sent.method != "HEAD")
     return Answer(reply.status, dict(reply.fields), reply.body)
+
+
+@pytest.mark.parametrize("space", [" ", "\t"], ids=["blank", "tab"])
+def test_a_length_may_end_in_white_space(server: Server, space: str) -> None:
+    """RFC 9110, section 5.5: it is no part of the value, and uvicorn hands it on."""
+    sent = Sent("POST", "/raw", (("Content-Length", "1" + space),), (b"1",))
+    assert ask_server(server, sent).essence == (200, JSON, b"1")
 
 
 def test_wsgi_asgi_and_a_server_give_the_same_answers(site: Site, server: Server) -> None:

@@ -91,10 +91,8 @@ MODEL = "with a type that pydantic validates: a model, a dataclass, a builtin ty
         (
             "body: User",
             "E042",
-            "'body' cannot be User: Unable to generate pydantic-core schema for "
-            "<class 'django.contrib.auth.models.User'>. Set `arbitrary_types_allowed=True` in the model_config "
-            "to ignore this error or implement `__get_pydantic_core_schema__` on your type to fully support it.",
-            f"Annotate body {MODEL}",
+            "'body' is annotated as User, a Django model, which no request holds.",
+            "The user is the parameter named `user`. Of anything else take the key, and get the row yourself.",
         ),
         (
             "body: Unfinished",
@@ -174,6 +172,42 @@ MODEL = "with a type that pydantic validates: a model, a dataclass, a builtin ty
             "a segment is text, which cannot be converted to Model.",
             "Annotate id as str, int, UUID, date, an Enum or another type that pydantic reads.",
         ),
+        (
+            "a: Annotated[int, Field(alias='p')], p: int = 1",
+            "E049",
+            "'a' and 'p' both read 'p'.",
+            "Give one of them another name, or remove it.",
+        ),
+        (
+            "owner: User",
+            "E042",
+            "'owner' is annotated as User, a Django model, which no request holds.",
+            "The user is the parameter named `user`. Of anything else take the key, and get the row yourself.",
+        ),
+        (
+            "item_id: int",
+            "W054",
+            "'item_id' is a required query parameter, and nothing takes the segment `id`.",
+            "Rename it to `id`, or take `id` as well.",
+        ),
+        (
+            "idd: int",
+            "W054",
+            "'idd' is a required query parameter, and nothing takes the segment `id`.",
+            "Rename it to `id`, or take `id` as well.",
+        ),
+        (
+            "x: Annotated[str, Header('X-Plan')] | None = None",
+            "E049",
+            "the annotation of 'x' has Header(), Cookie() or Form() inside, where it says nothing.",
+            "Write `Annotated[… | None, Header()]`: the marker belongs to the whole annotation.",
+        ),
+        (
+            "x: list[Annotated[str, Cookie()]]",
+            "E049",
+            "the annotation of 'x' has Header(), Cookie() or Form() inside, where it says nothing.",
+            "Write `Annotated[… | None, Header()]`: the marker belongs to the whole annotation.",
+        ),
         ("x: Annotated[str, Header]", "E049", "Header of 'x' is not called.", "Write `Header()`."),
         (
             "x: Annotated[str, Header(), Cookie()]",
@@ -216,7 +250,10 @@ def test_content_of_a_method_without_content_is_a_mistake(site: Site, method: st
         "body: Any",
         "body: Model | None = None",
         "reqs: int",
-        "ids: list[int]",
+        "id: int, item_id: int",
+        "params, item_id: int",
+        "request, item_id: int",
+        "item_id: int = 1",
         "users: int = 1",
         "requests=1",
         "login: Annotated[Model, Form()], photo: UploadedFile",

@@ -168,6 +168,15 @@ def test_other_media_types_than_forms_are_415(site: Site, content_type: str) -> 
     assert (response.status_code, response.headers["Accept"]) == (415, accept)
 
 
+@pytest.mark.parametrize("charset", ["hex", "punycode", "idna", "utf-16", "utf-7", "latin-1", "no-such"])
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_form_in_another_charset_than_utf_8_is_415(site: Site, method: str, kind: str, charset: str) -> None:
+    """Python has codecs that fail, or that take quadratic time."""
+    content_type = f"{kind}; charset={charset}"
+    assert send(site, "name: Annotated[str, Form()]", b"name=a", content_type, method)[0] == 415
+
+
 def test_a_form_whose_values_all_have_defaults_may_be_absent(site: Site) -> None:
     assert send(site, "name: Annotated[str, Form()] = 'none'", b"", "") == (200, {"name": "none"})
 

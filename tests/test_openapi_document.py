@@ -414,9 +414,9 @@ def test_deprecated_handler_says_what_to_use(site: Site) -> None:
     assert found["responses"]["default"]["content"] == PROBLEM
 
 
-def test_description_falls_back_to_the_docstring_of_the_file(site: Site) -> None:
+def test_docstring_of_the_file_is_for_its_readers_alone(site: Site) -> None:
     found = operation_of(site, '"""About x."""\ndef GET() -> int: return 1')
-    assert (found.get("summary"), found["description"]) == (None, "About x.")
+    assert (found.get("summary"), found.get("description")) == (None, None)
 
 
 @pytest.mark.parametrize(

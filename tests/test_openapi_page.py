@@ -96,7 +96,7 @@ class PageHandler(BaseHTTPRequestHandler):
         else:
             self.echo(body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -614,13 +614,80 @@ def test_a_schema_is_drawn_to_any_depth(browser: Browser, server: PageServer) ->
         browser.find(nested).click()
         browser.wait(lambda opened=opened: len(browser.all("details.nested[open]")) > opened, "the next level")
     example = json.loads(labelled(browser, "JSON").get_attribute("value"))
-    assert example == {
+    assert example == {"name": "string"}
+
+
+def test_the_example_of_an_answer_has_every_member(browser: Browser, server: PageServer) -> None:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Tree"}}}
+    server.document = document(
+        {"tree": {"responses": {"200": {"description": "Fine.", "content": content}}}},
+        schemas={"Tree": TREE, "Cat": CAT},
+    )
+    browser.open(server.page + "#tree")
+    browser.find(".response")
+    summary = next(found for found in browser.all("summary") if found.text == "Example")
+    summary.click()
+    shown = browser.wait(lambda: summary.find_elements("xpath", "following-sibling::pre"), "the example")
+    assert json.loads(shown[0].text) == {
         "name": "string",
         "children": [],
         "kind": None,
         "pair": [1, "string"],
         "any": {"lives": 1, "cat": "cat"},
     }
+
+
+PRODUCT = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "default": "Chair"},
+        "price": {"type": "string", "default": "0"},
+        "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "colour": {"type": "string", "default": "", "examples": ["red"]},
+        "kind": {"const": "furniture", "default": "furniture"},
+        "size": {"allOf": [{"properties": {"width": {"type": "integer"}}}], "required": ["width"], "example": None},
+    },
+}
+OPTIONAL = {key: value for key, value in PRODUCT.items() if key != "required"}
+ALL_OF = {"allOf": [{"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}], "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "media", "filled"),
+    [
+        ("post", {"schema": PRODUCT}, {"name": "Chair", "colour": "red", "kind": "furniture", "size": None}),
+        ("put", {"schema": PRODUCT}, {"name": "Chair", "colour": "red", "kind": "furniture", "size": None}),
+        ("patch", {"schema": PRODUCT}, {"name": "Chair"}),
+        ("patch", {"schema": OPTIONAL}, {}),
+        ("patch", {"schema": OPTIONAL | {"default": {"name": "Chair", "price": "0"}}}, {}),
+        ("patch", {"schema": {"type": "object", "additionalProperties": {"type": "integer"}}}, {}),
+        ("patch", {"schema": ALL_OF}, {"a": 1}),
+        ("patch", {"schema": PRODUCT, "example": {"price": "9.90"}}, {"price": "9.90"}),
+    ],
+    ids=["post", "put", "patch", "none-required", "default-of-all", "any-name", "all-of", "example"],
+)
+def test_a_body_begins_without_what_has_a_default(
+    browser: Browser, server: PageServer, method: str, media: Document, filled: Document
+) -> None:
+    server.give(one={"method": method, "requestBody": {"content": {"application/json": media}, "required": True}})
+    browser.open(server.page + "#one")
+    send(browser)
+    assert [json.loads(cast("str", asked["body"])) for asked in server.asked] == [filled]
+
+
+def test_a_form_begins_without_what_has_a_default(browser: Browser, server: PageServer) -> None:
+    media = {"application/x-www-form-urlencoded": {"schema": PRODUCT}}
+    server.give(
+        one={"method": "patch", "requestBody": {"content": media}},
+        two={"method": "put", "requestBody": {"content": media}},
+    )
+    filled: list[list[str]] = []
+    for name in ("one", "two"):
+        browser.open(f"{server.page}#{name}")
+        browser.find(".try")
+        filled.append([labelled(browser, part).get_attribute("value") for part in ("name", "price", "colour")])
+    assert filled == [["Chair", "", ""], ["Chair", "", "red"]]
 
 
 EXAMPLES: list[tuple[object, object]] = [

@@ -13,7 +13,13 @@ from enum import Enum, IntEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from collections import deque
+from collections.abc import Sequence
+from typing import NewType
+
+from pydantic import BaseModel, Field, StrictInt
+
+Number = NewType("Number", int)
 
 
 class Size(Enum):
@@ -71,6 +77,10 @@ def ask(site: Site, annotation: str, query: str) -> tuple[int, Any]:
         ("Literal[1, True, 'a', Size.large]", "value=1", "1"),
         ("Literal[2, True]", "value=true", "True"),
         ("list[Literal[1, 2]]", "value=2&value=1", "[2, 1]"),
+        ("Sequence[int]", "value=1&value=2", "[1, 2]"),
+        ("deque[int]", "value=1", "deque([1])"),
+        ("StrictInt", "value=1", "1"),
+        ("Number", "value=1", "1"),
     ],
 )
 def test_a_query_parameter_is_converted_to_its_annotation(site: Site, annotation: str, query: str, value: str) -> None:
@@ -107,6 +117,8 @@ def test_a_query_parameter_is_converted_to_its_annotation(site: Site, annotation
         ("Colour", "value=blue", "enum"),
         ("Literal['a', 'b']", "value=c", "literal_error"),
         ("Literal[1, 2]", "value=3", "enum"),
+        ("Number", "value=1_0", "int_parsing"),
+        ("StrictInt", "value=1_0", "int_parsing"),
         ("list[int]", "value=1&value=x", "int_parsing"),
         ("Annotated[int, Field(ge=1)]", "value=0", "greater_than_equal"),
         ("Annotated[str, Field(max_length=3)]", "value=oaks", "string_too_long"),

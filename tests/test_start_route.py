@@ -400,7 +400,7 @@ def test_new_project_gets_its_first_route_from_manage_py(tmp_path: Path) -> None
         (["/", "--methods=HEAD,OPTIONS"], "--methods: HEAD and OPTIONS follow from the other methods. "),
         (["/", "--methods=,"], "--methods: a route answers at least one method. "),
         (["[id]", "--type=id"], "--type id: a type is given as NAME=TYPE. Types: "),
-        (["[id]", "--type=id=float"], "--type id=float: a type is given as NAME=TYPE. Types: "),
+        (["[id]", "--type=id=float"], "--type id=float: float is no type that is known here. Types: "),
         (["[id]", "--type=key=int"], "--type key=int: /[id] has no segment 'key'. Segments: id.\n"),
         (["[id=int]", "--type=id=str"], "--type id=str: the path converter of [id=int] gives int. "),
         (["/", "--name=a:b"], "--name a:b: a URL name is printable text without "),

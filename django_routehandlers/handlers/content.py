@@ -9,6 +9,7 @@ import codecs
 import json
 from dataclasses import dataclass
 from inspect import Parameter
+from itertools import islice
 from typing import Any, ClassVar, Literal, cast
 
 import orjson
@@ -17,8 +18,9 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from pydantic import TypeAdapter, ValidationError
 
+from django_routehandlers.handlers.bounds import BoundedValidator
 from django_routehandlers.handlers.inputs import Group, Input
-from django_routehandlers.handlers.invalid import Entry, body_entries, check_names
+from django_routehandlers.handlers.invalid import MAX_ENTRIES, Entry, body_entries, check_names
 from django_routehandlers.responses.problems import Refusal
 
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -37,6 +39,8 @@ class JSONBody:
     adapter: TypeAdapter[Any]
     default: Any
     """Default of the parameter; ``Parameter.empty`` where a body is required."""
+    validator: BoundedValidator
+    """What validates the content, within bounds."""
 
     @property
     def is_required(self) -> bool:
@@ -68,11 +72,11 @@ class JSONBody:
         data = decode_json(content)
         check_names(data, len(content))
         try:
-            values[self.name] = self.adapter.validate_json(content)
+            values[self.name] = self.validator.validate(content)
         except ValidationError as error:
-            found = list(body_entries(error, data))
+            found = list(islice(body_entries(error, data), MAX_ENTRIES + 1))
             # pydantic's own reader has limits, too: 200 levels.
-            if found[0]["type"] == "json_invalid":
+            if (found[0]["type"], found[0]["pointer"]) == ("json_invalid", "#"):
                 raise Refusal(400, detail=_not_json("it nests too deeply")) from None
             entries.extend(found)
 
@@ -149,6 +153,9 @@ class FormBody:
         """
         _check_header(request)
         kind = request.content_type or ""
+        if (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            # Django would decode with whatever codec Python has of that name.
+            raise Refusal(415, detail="A form has to be UTF-8.")
         if kind not in (_URLENCODED, _MULTIPART) and _has_content(request):
             accept = {"Accept": ", ".join(self.media_types)}
             raise Refusal(415, detail="The body has to be a form.", headers=accept)
@@ -217,7 +224,8 @@ def _not_json(why: str) -> str:
 
 
 def _check_header(request: HttpRequest) -> None:
-    length = request.META.get("CONTENT_LENGTH") or "0"
+    # Some servers hand on the white space behind a field's value, which is no part of it (RFC 9110, section 5.5).
+    length = (request.META.get("CONTENT_LENGTH") or "0").strip(" \t")
     # Django comma-joins two fields; to some of its versions that is a length of 0, to others a server error.
     if not (length.isascii() and length.isdigit() and len(length) < 100):
         raise Refusal(400, detail="Content-Length is no length.")

@@ -7,17 +7,16 @@ Rows of the table of inputs other than segments, in their order: markers and fil
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import Parameter
 from types import NoneType
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, cast, get_args
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Model
 from pydantic import TypeAdapter
-from pydantic.fields import FieldInfo
 
 from django_routehandlers.handlers.adapters import (
     Schema,
@@ -32,34 +31,29 @@ from django_routehandlers.handlers.adapters import (
     options,
     text_form,
 )
+from django_routehandlers.handlers.bounds import BoundedValidator, is_explosive
 from django_routehandlers.handlers.content import JSONBody, RawBody
+from django_routehandlers.handlers.declaration import (
+    Declaration,
+    Marker,
+    Unfillable,
+    alias_of,
+    check_default,
+    check_depth,
+    marker_of,
+    shown,
+)
 from django_routehandlers.handlers.inputs import Group, Input, Place, UserInput
 from django_routehandlers.handlers.markers import Cookie, Form, Header
-from django_routehandlers.handlers.text_values import is_sequence, options_of, type_text
+from django_routehandlers.handlers.text_values import is_sequence, options_of, type_text, unaliased
 
 Declared = Input | Group | UserInput | JSONBody | RawBody
-Marker = Header | Cookie | Form
 
 RESERVED = ("request", "params", "body", "query", "user")
 """Names of parameters that say what fills them."""
 
 # A field name is a token (RFC 9110, section 5.6.2); Django drops those with underscores, which proxies confuse.
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
-
-
-class Unfillable(Exception):
-    """A parameter that nothing can fill."""
-
-    def __init__(self, id: str, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.id, self.what, self.remedy = id, what, remedy
-
-
-@dataclass(frozen=True, slots=True)
-class _Declaration:
-    name: str
-    annotation: Any
-    default: Any
 
 
 def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
@@ -72,17 +66,20 @@ def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
     Raises:
         Unfillable: Nothing can.
     """
-    name, annotation = parameter.name, parameter.annotation
-    one = _Declaration(name, annotation, parameter.default)
-    _check_default(one)
-    marker = _marker(one)
+    name = parameter.name
+    annotation = parameter.annotation if name == "body" else unaliased(parameter.annotation)
+    one = Declaration(name, annotation, parameter.default)
+    check_default(one)
+    check_depth(one)
+    marker = marker_of(one)
     is_file = any(isinstance(option, type) and issubclass(option, UploadedFile) for option in _leaves(annotation))
     if is_file and isinstance(marker, Form | None):
-        return _file(one, _alias(one) if marker is None else marker.name or _alias(one))
+        return _file(one, alias_of(one) if marker is None else marker.name or alias_of(one))
+    if name == "user" and marker is None:
+        return _user(one)
+    _refuse_rows(one)
     if marker is not None:
         return _marked(one, marker)
-    if name == "user":
-        return _user(one)
     if name == "body":
         return _body(one)
     if annotation is Parameter.empty and parameter.default is Parameter.empty:
@@ -90,38 +87,9 @@ def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
     return _query(one)
 
 
-def _check_default(one: _Declaration) -> None:
-    if isinstance(one.default, FieldInfo | Header | Cookie | Form) or one.default in (Header, Cookie, Form):
-        kind = (one.default.__name__ if isinstance(one.default, type) else type(one.default).__name__).removesuffix(
-            "Info"
-        )
-        what = f"the default of {one.name!r} is {kind}, which belongs into its annotation."
-        raise Unfillable("E049", what, f"Write `{one.name}: Annotated[{_shown(one.annotation)}, {kind}(…)]`.")
-    for item in get_args(one.annotation)[1:] if get_origin(one.annotation) is Annotated else ():
-        if isinstance(item, FieldInfo) and not item.is_required():
-            what = f"Field() of {one.name!r} holds a default, which has no effect there."
-            remedy = f"Write the default behind the annotation: `{one.name}: Annotated[…] = …`."
-            raise Unfillable("E049", what, remedy)
-
-
-def _marker(one: _Declaration) -> Marker | None:
-    if get_origin(one.annotation) is not Annotated:
-        return None
-    metadata = get_args(one.annotation)[1:]
-    found = [item for item in metadata if isinstance(item, Header | Cookie | Form)]
-    for item in metadata:
-        if item in (Header, Cookie, Form):
-            what = f"{item.__name__} of {one.name!r} is not called."
-            raise Unfillable("E049", what, f"Write `{item.__name__}()`.")
-    if len(found) > 1:
-        names = " and ".join(f"{type(item).__name__}()" for item in found)
-        raise Unfillable("E049", f"{one.name!r} has {names}. A parameter has one place.", "Remove one of them.")
-    return found[0] if found else None
-
-
-def _marked(one: _Declaration, marker: Marker) -> Input | Group:
+def _marked(one: Declaration, marker: Marker) -> Input | Group:
     if isinstance(marker, Header):
-        alias = _alias(one)
+        alias = alias_of(one)
         key = marker.name or ("-".join(map(str.capitalize, alias.split("_"))) if alias == one.name else alias)
         if _FIELD_NAME.fullmatch(key) is None:
             what = f"{key!r} is no name of a header field that reaches Django: letters, digits and hyphens do."
@@ -131,23 +99,23 @@ def _marked(one: _Declaration, marker: Marker) -> Input | Group:
         if is_sequence(one.annotation):
             what = f"the cookie {one.name!r} has one value, which is no {type_text(one.annotation)}."
             raise Unfillable("E042", what, "Annotate it as str, and split it.")
-        return _text(one, "cookie", marker.name or _alias(one))
+        return _text(one, "cookie", marker.name or alias_of(one))
     adapter = _adapter(one)
     if is_object(json_schema(adapter)):
         return _group(one, "form", adapter)
-    return _text(one, "form", marker.name or _alias(one))
+    return _text(one, "form", marker.name or alias_of(one))
 
 
-def _file(one: _Declaration, key: str) -> Input:
+def _file(one: Declaration, key: str) -> Input:
     try:
         adapter = complete_instance_adapter(one.annotation)
     except Unusable as error:
-        what = f"the file {one.name!r} cannot be {_shown(one.annotation)}: {error}."
+        what = f"the file {one.name!r} cannot be {shown(one.annotation)}: {error}."
         raise Unfillable("E042", what, "Annotate it as UploadedFile or list[UploadedFile].") from error
     return Input(one.name, "file", key, adapter, is_sequence(one.annotation), one.default)
 
 
-def _user(one: _Declaration) -> UserInput:
+def _user(one: Declaration) -> UserInput:
     if one.annotation in (Parameter.empty, Any):
         return UserInput("user", is_required=False, is_nullable=False)
     try:
@@ -160,7 +128,7 @@ def _user(one: _Declaration) -> UserInput:
     members = options_of(one.annotation)
     users = [option for option in members if isinstance(option, type) and issubclass(model, option)]
     if not users or any(option not in (*users, NoneType, AnonymousUser) for option in members):
-        what = f"`user` is the request's user, which is no {_shown(one.annotation)}."
+        what = f"`user` is the request's user, which is no {shown(one.annotation)}."
         remedy = f"Annotate it as {model.__name__}, or as {model.__name__} | None; or rename the parameter."
         raise Unfillable("E042", what, remedy)
     is_nullable = NoneType in members or one.default is None
@@ -168,7 +136,7 @@ def _user(one: _Declaration) -> UserInput:
     return UserInput("user", is_required=is_required, is_nullable=is_nullable)
 
 
-def _body(one: _Declaration) -> JSONBody | RawBody:
+def _body(one: Declaration) -> JSONBody | RawBody:
     if one.annotation is Parameter.empty:
         what = "`body` has no annotation, which would say what the content is."
         raise Unfillable("E042", what, "Annotate it with a pydantic model, a dataclass, dict, list, bytes or str.")
@@ -177,52 +145,66 @@ def _body(one: _Declaration) -> JSONBody | RawBody:
     for kind, text in cast("dict[type, Literal['bytes', 'str']]", {bytes: "bytes", str: "str"}).items():
         if kinds == {kind}:
             return RawBody("body", text, adapter, one.default)
-    return JSONBody("body", adapter, one.default)
+    if is_explosive(adapter):
+        what = "`body` holds a union of objects that hold the union again, so a few bytes can take minutes to judge."
+        raise Unfillable("E055", what, "Tell its members apart: Annotated[A | B, Field(discriminator=…)].")
+    return JSONBody("body", adapter, one.default, BoundedValidator(adapter))
 
 
-def _query(one: _Declaration) -> Input | Group:
+def _refuse_rows(one: Declaration) -> None:
+    if any(isinstance(option, type) and issubclass(option, Model) for option in _leaves(one.annotation)):
+        what = f"{one.name!r} is annotated as {shown(one.annotation)}, a Django model, which no request holds."
+        remedy = "The user is the parameter named `user`. Of anything else take the key, and get the row yourself."
+        raise Unfillable("E042", what, remedy)
+
+
+def _query(one: Declaration) -> Input | Group:
     if one.annotation is Parameter.empty:
-        return _text(_Declaration(one.name, str, one.default), "query", one.name)
+        return _text(Declaration(one.name, str, one.default), "query", one.name)
     adapter = _adapter(one)
     if one.name == "query" and is_object(json_schema(adapter)):
         return _group(one, "query", adapter)
-    return _text(one, "query", _alias(one))
+    return _text(one, "query", alias_of(one))
 
 
-def _text(one: _Declaration, place: Place, key: str) -> Input:
+def _text(one: Declaration, place: Place, key: str) -> Input:
     try:
         adapter = complete_text_adapter(one.annotation)
     except Unusable as error:
         raise _no_text(one, place, f": {error}") from error
-    if holds_objects(json_schema(adapter)):
+    schema = json_schema(adapter)
+    if holds_objects(schema):
         raise _no_text(one, place, "")
-    return Input(one.name, place, key, adapter, is_sequence(one.annotation), one.default)
+    return Input(one.name, place, key, adapter, is_array(schema, schema), one.default)
 
 
-def _no_text(one: _Declaration, place: Place, why: str) -> Unfillable:
+def _no_text(one: Declaration, place: Place, why: str) -> Unfillable:
     kind = {"query": "query parameter", "header": "header field", "cookie": "cookie"}.get(place, "form value")
-    what = f"the {kind} {one.name!r} is text, which cannot be converted to {_shown(one.annotation)}{why}."
+    what = f"the {kind} {one.name!r} is text, which cannot be converted to {shown(one.annotation)}{why}."
     remedy = f"Annotate {one.name} as str, int, UUID, date, an Enum, a list of these, or another type that pydantic"
     if place == "query":
         return Unfillable("E042", what, f"{remedy} reads from text. A model is named `body` or `query`.")
     return Unfillable("E042", what, f"{remedy} reads from text.")
 
 
-def _group(one: _Declaration, place: Place, adapter: TypeAdapter[Any]) -> Group:
+def _group(one: Declaration, place: Place, adapter: TypeAdapter[Any]) -> Group:
     schema = json_schema(adapter)
-    model = next(part for part in options(schema, schema) if part.get("type") == "object")
-    properties = cast("Mapping[str, Schema]", model.get("properties", {}))
+    models = [part for part in options(schema, schema) if part.get("type") == "object"]
+    properties: dict[str, Schema] = {}
+    for model in models:
+        properties.update(cast("Mapping[str, Schema]", model.get("properties", {})))
     lists = frozenset(name for name, part in properties.items() if is_array(part, schema))
     for name, part in properties.items():
         if holds_objects({**part, "$defs": schema.get("$defs", {})}):
-            what = f"{name!r} of {_shown(one.annotation)} is an object, which no text can be."
+            what = f"{name!r} of {shown(one.annotation)} is an object, which no text can be."
             raise Unfillable("E042", what, f"Take {name} away, or make it a str, a number or a list of these.")
-    others = model.get("additionalProperties")
+    others = models[0].get("additionalProperties")
     return Group(
         one.name,
         place,
         adapter,
         schema,
+        tuple(properties),
         lists,
         forms={name: kind for name, part in properties.items() if (kind := text_form(part, schema)) is not None},
         takes_lists=isinstance(others, Mapping) and is_array(cast("Schema", others), schema),
@@ -230,24 +212,13 @@ def _group(one: _Declaration, place: Place, adapter: TypeAdapter[Any]) -> Group:
     )
 
 
-def _adapter(one: _Declaration) -> TypeAdapter[Any]:
+def _adapter(one: Declaration) -> TypeAdapter[Any]:
     try:
         return complete_adapter(one.annotation)
     except Unusable as error:
-        what = f"{one.name!r} cannot be {_shown(one.annotation)}: {error}."
+        what = f"{one.name!r} cannot be {shown(one.annotation)}: {error}."
         remedy = f"Annotate {one.name} with a type that pydantic validates: a model, a dataclass, a builtin type."
         raise Unfillable("E042", what, remedy) from error
-
-
-def _alias(one: _Declaration) -> str:
-    """Return the name on the wire: ``Field(alias=…)`` in the annotation gives another than the parameter's."""
-    if get_origin(one.annotation) is Annotated:
-        for item in get_args(one.annotation)[1:]:
-            if isinstance(item, FieldInfo):
-                alias = item.validation_alias if isinstance(item.validation_alias, str) else item.alias
-                if alias:
-                    return alias
-    return one.name
 
 
 def _leaves(annotation: Any) -> Iterable[Any]:
@@ -263,7 +234,3 @@ def _check_slip(name: str, segments: Iterable[str]) -> None:
     if meant is not None:
         what = f"nothing fills the parameter {name!r}, which looks like `{meant}`."
         raise Unfillable("E040", what, f"Rename it to `{meant}`, or annotate it: then it is a query parameter.")
-
-
-def _shown(annotation: Any) -> str:
-    return "str" if annotation is Parameter.empty else type_text(annotation)

@@ -90,8 +90,10 @@ class Group:
     """What validates the dict of all values."""
     schema: Mapping[str, Any]
     """JSON schema of the model, definitions included: its properties are the values."""
+    names: tuple[str, ...]
+    """Names of the values on the wire, in the order of the model."""
     lists: frozenset[str]
-    """Names of the values that are taken as lists."""
+    """Those that are taken as lists."""
     forms: Mapping[str, type]
     """Name → the type whose written form its texts have."""
     takes_lists: bool
@@ -109,19 +111,26 @@ class Group:
             return
         texts = cast("MultiValueDict[str, str]", source)
         data = {key: texts.getlist(key) if self._is_list(key) else texts[key] for key in texts}
-        misspelt: list[str] = []
+        faults: list[Entry] = []
         for key, kind in self.forms.items():
             try:
                 check_texts(kind, data.get(key))
             except (PydanticKnownError, PydanticCustomError) as error:
-                misspelt.append(key)
-                entries.append({"in": self.place, "parameter": key, "detail": error.message(), "type": error.type})
+                fault = {"in": self.place, "parameter": key, "detail": error.message(), "type": error.type}
+                faults.append(fault)
         try:
             value = self.adapter.validate_python(data)
         except ValidationError as error:
-            entries.extend(one for one in group_entries(self.place, error) if one.get("parameter") not in misspelt)
+            told = {fault["parameter"] for fault in faults}
+            faults.extend(one for one in group_entries(self.place, error) if one.get("parameter") not in told)
         else:
             values[self.name] = value
+        entries.extend(sorted(faults, key=self._position))
+
+    def _position(self, fault: Entry) -> int:
+        """Return where the model has the value: what it does not have comes last."""
+        name = fault.get("parameter")
+        return self.names.index(name) if name in self.names else len(self.names)
 
     def _is_list(self, key: str) -> bool:
         return key in self.lists or (self.takes_lists and key not in self.forms)

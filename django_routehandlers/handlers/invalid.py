@@ -111,6 +111,11 @@ def _faults(error: ValidationError) -> list[ErrorDetails]:
 
 def _detail(fault: ErrorDetails) -> str:
     message = fault["msg"]
+    if fault["type"] == "union_tag_invalid":
+        # Messages of pydantic that tell the value.
+        return "Input tag found" + message[message.rindex(" using ") :]
+    if fault["type"] == "zoneinfo_str":
+        return "Input should be a valid timezone"
     for prefix in _PREFIXES:
         message = message.removeprefix(prefix)
     return message

@@ -5,8 +5,9 @@ The plan is made once, at start-up, from names and annotations; a request only r
 parameter that nothing can fill is a mistake of the developer, never a surprise of a request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from inspect import Parameter
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from django_routehandlers.handlers.content import Content, FormBody, JSONBody, RawBody
-from django_routehandlers.handlers.declared import Declared, Unfillable, declare
+from django_routehandlers.handlers.declaration import Unfillable
+from django_routehandlers.handlers.declared import Declared, declare
 from django_routehandlers.handlers.functions import (
     Fault,
     Handler,
@@ -125,10 +127,35 @@ class _Draft:
             names = " and ".join(repr(one.name) for one in content)
             what = f"{names} are both read from the content, of which one is the whole."
             found.append(("E047", what, f"Remove all but {whole[0].name}, or make them one model."))
+        found.extend(self._twice())
+        found.extend(self._misnamed())
         if any(isinstance(one, UserInput) for one in self.declared) and not _has_authentication():
             what = "`user` is filled by AuthenticationMiddleware, which is not in MIDDLEWARE."
             found.append(("W048", what, "Add django.contrib.auth.middleware.AuthenticationMiddleware to MIDDLEWARE."))
         return found
+
+    def _twice(self) -> Iterator[tuple[str, str, str]]:
+        seen: dict[tuple[str, str], str] = {}
+        for one in self.declared:
+            if not isinstance(one, Input):
+                continue
+            other = seen.setdefault((one.place, one.key.lower() if one.place == "header" else one.key), one.name)
+            if other != one.name:
+                what = f"{other!r} and {one.name!r} both read {one.key!r}."
+                yield "E049", what, "Give one of them another name, or remove it."
+
+    def _misnamed(self) -> Iterator[tuple[str, str, str]]:
+        """Yield required query parameters that look like a segment which the handler takes in no other way."""
+        taken = {segment.name for segment in self.segments}
+        if self.request is not None or "params" in taken:
+            return
+        for one in self.declared:
+            if not (isinstance(one, Input) and one.place == "query" and one.is_required):
+                continue
+            for name in self.by_name.keys() - taken:
+                if one.name.endswith(f"_{name}") or get_close_matches(one.name, [name], cutoff=0.6):
+                    what = f"{one.name!r} is a required query parameter, and nothing takes the segment `{name}`."
+                    yield "W054", what, f"Rename it to `{name}`, or take `{name}` as well."
 
     def plan(self) -> Plan:
         content: Content | None = None

@@ -14,10 +14,10 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum, EnumType
 from functools import partial
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, NewType, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Strict, TypeAdapter
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -126,7 +126,19 @@ def is_sequence(annotation: Any) -> bool:
     return bool(options) and all((get_origin(one) or one) in (list, tuple, set, frozenset) for one in options)
 
 
+def unaliased(annotation: Any) -> Any:
+    """Return what ``type X = …`` and ``NewType`` stand for, or the annotation itself."""
+    while True:
+        if type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        elif isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation
+
+
 def _in_one_form(annotation: Any) -> Any:
+    annotation = unaliased(annotation)
     if isinstance(annotation, EnumType) and not issubclass(annotation, str):
         by_text = {str(member.value): member for member in cast("Iterable[Enum]", annotation)}
         return Annotated[annotation, BeforeValidator(partial(_member, by_text))]
@@ -137,13 +149,14 @@ def _in_one_form(annotation: Any) -> Any:
         by_text = {_literal_text(one): one for one in arguments}
         return Annotated[annotation, BeforeValidator(partial(_member, by_text))]
     if origin is Annotated:
-        inner, *rest = arguments
+        # A text is never what it stands for, which is all that a strict validator takes.
+        inner, *rest = (one for one in arguments if not isinstance(one, Strict))
         formed = _in_one_form(inner)
         if get_origin(formed) is Annotated:
             # The last validator given runs first, so the text is looked at before any constraint.
             inner, *before = get_args(formed)
             return Annotated[(inner, *rest, *before)]
-        return Annotated[(formed, *rest)]
+        return Annotated[(formed, *rest)] if rest else formed
     if origin in (list, tuple, set, frozenset):
         return types.GenericAlias(origin, tuple(_in_one_form(part) for part in arguments))
     if origin in (Union, types.UnionType):

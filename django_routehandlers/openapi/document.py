@@ -61,7 +61,6 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 entry.served.route,
                 entry.template,
                 schemas,
-                module=_module(entry.served),
                 operation_id=operation_id,
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})

@@ -6,7 +6,6 @@ Source: OpenAPI 3.1, section 4.8.10. Its words are the docstring's, its tag come
 
 import inspect
 import re
-from types import ModuleType
 from typing import Any, cast
 
 from django_routehandlers.handlers.dispatch import BoundHandler
@@ -33,18 +32,12 @@ def operation_of(
     template: Template,
     schemas: Schemas,
     *,
-    module: ModuleType | None,
     operation_id: str,
 ) -> Object:
-    """
-    Return the Operation Object of one handler at one path.
-
-    Args:
-        module: The route's module, whose docstring describes what has none.
-    """
+    """Return the Operation Object of one handler at one path."""
     plan = handler.plan
     operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
-    operation.update(_words(handler.function, module))
+    operation.update(_words(handler.function))
     if parameters := [
         *path_parameters(template.parameters, plan, schemas),
         *value_parameters(plan, schemas),
@@ -86,10 +79,10 @@ def _legal(text: str) -> str:
     return f"x{text[1:].lower()}" if text.startswith("%") else "_"
 
 
-def _words(function: Handler, module: ModuleType | None) -> Object:
+def _words(function: Handler) -> Object:
     found: Object = {}
     summary, _, description = _docstring(inspect.unwrap(function)).partition("\n")
-    description = description.strip() or _docstring(module)
+    description = description.strip()
     message = cast("object", getattr(function, "__deprecated__", None))
     if isinstance(message, str) and message:
         description = f"{description}\n\nDeprecated: {message}".strip()

@@ -46,7 +46,8 @@ def choose_parameters(route: Route, asked: Iterable[str], converters: Mapping[st
         name, equals, kind = text.partition("=")
         by_name = {known.lower(): type for known, type in TYPES.items()}
         if not equals or kind.lower() not in by_name:
-            raise CannotStart(f"--type {text}: a type is given as NAME=TYPE. Types: {', '.join(TYPES)}.")
+            what = f"{kind} is no type that is known here." if equals else "a type is given as NAME=TYPE."
+            raise CannotStart(f"--type {text}: {what} Types: {', '.join(TYPES)}.")
         if name not in names:
             raise CannotStart(
                 f"--type {text}: {route.id} has no segment {name!r}. Segments: {', '.join(names) or 'none'}."

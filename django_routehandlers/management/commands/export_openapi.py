@@ -102,6 +102,8 @@ class Command(BaseCommand):
             self.stdout.write(printable(line))
         if len(lines) > MAX_DIFFERENCE:
             self.stdout.write(f"... and {len(lines) - MAX_DIFFERENCE} more lines")
+        # The error goes to another stream, which may be the same terminal.
+        self.stdout.flush()
         raise CommandError(
             f"{file} is not the document of the routes. "
             f"If the routes are right, write it anew: manage.py export_openapi --output {file}"

@@ -4,9 +4,9 @@
 
 import { controlRow, makeControl } from "./controls.js";
 import { element, fill } from "./dom.js";
-import { exampleOf } from "./example.js";
+import { exampleOf, KEEP_REQUIRED, KEEP_SUGGESTED } from "./example.js";
 import { isJson } from "./json.js";
-import { isObject, listOr, objectOr } from "./openapi.js";
+import { isObject, objectOr } from "./openapi.js";
 import { inline } from "./prose.js";
 import { InputError } from "./request.js";
 import { partsOf, unfold } from "./schema.js";
@@ -24,23 +24,27 @@ export function isJsonType(type) {
 
 /**
  * Return the examples of a media type, each `[name, value]`, the best first; made from the schema without any.
+ *
+ * *keeps* is as in `exampleOf()`.
  */
-export function mediaExamples(media, resolve) {
+export function mediaExamples(media, resolve, keeps) {
   const named = Object.entries(objectOr(media.examples))
     .map(([name, example]) => [name, objectOr(resolve(example).value).value])
     .filter(([, value]) => value !== undefined);
   if (named.length) return named;
   if (media.example !== undefined) return [["example", media.example]];
-  const made = exampleOf(media.schema ?? {}, resolve);
+  const made = exampleOf(media.schema ?? {}, resolve, keeps);
   return made === undefined ? [] : [["example", made]];
 }
 
 /**
- * Return the editor, `{ node, read }`.
+ * Return the editor of a method's body, `{ node, read }`.
  *
+ * It begins with what has to be sent, and for other methods than PATCH with what the document suggests beside.
  * `read()` gives `{ type, text }`, `{ type, entries }`, `{ type, file }`, or `null` where no body is sent.
  */
-export function bodyEditor(requestBody, resolve, newId) {
+export function bodyEditor(requestBody, method, { resolve, newId }) {
+  const context = { resolve, newId, keeps: method === "PATCH" ? KEEP_REQUIRED : KEEP_SUGGESTED };
   const isNamed = requestBody !== UNNAMED;
   const types = Object.entries(objectOr(requestBody.content)).filter(([, media]) => isObject(media));
   if (!types.length) return { node: null, read: () => null };
@@ -49,7 +53,7 @@ export function bodyEditor(requestBody, resolve, newId) {
   let editor;
   const choose = (index) => {
     const [type, media] = types[index];
-    editor = editorFor(type, media, resolve, newId);
+    editor = editorFor(type, media, context);
     fill(place, editor.nodes);
   };
   const editing = element("div", {}, typeChoice(types, ids.type, choose), place);
@@ -78,15 +82,15 @@ function typeChoice(types, id, choose) {
   return element("div", { class: "row" }, element("label", { for: id }, "Media type"), choice);
 }
 
-function editorFor(type, media, resolve, newId) {
-  if (FORMS.includes(type.split(";")[0].trim().toLowerCase())) return formEditor(type, media, resolve, newId);
+function editorFor(type, media, context) {
+  if (FORMS.includes(type.split(";")[0].trim().toLowerCase())) return formEditor(type, media, context);
   const isText = isJsonType(type) || /^text\//.test(type) || /[/+](xml|x-ndjson)$/.test(type);
-  return isText ? textEditor(type, media, resolve, newId) : rawEditor(type, media, resolve, newId);
+  return isText ? textEditor(type, media, context) : rawEditor(type, media, context);
 }
 
-function textEditor(type, media, resolve, newId) {
+function textEditor(type, media, { resolve, newId, keeps }) {
   const json = isJsonType(type);
-  const examples = mediaExamples(media, resolve).map(([name, value]) => [
+  const examples = mediaExamples(media, resolve, keeps).map(([name, value]) => [
     name,
     typeof value === "string" && !json ? value : (JSON.stringify(value, null, 2) ?? ""),
   ]);
@@ -122,11 +126,11 @@ function exampleChoice(examples, newId, load) {
   return element("div", { class: "row" }, element("label", { for: id }, "Example"), choice);
 }
 
-function rawEditor(type, media, resolve, newId) {
+function rawEditor(type, media, { resolve, newId, keeps }) {
   const [id, textId] = [newId(), newId()];
   const file = element("input", { type: "file", id });
   const text = element("textarea", { id: textId, rows: 4, spellcheck: "false" });
-  const first = mediaExamples(media, resolve)[0]?.[1];
+  const first = mediaExamples(media, resolve, keeps)[0]?.[1];
   if (typeof first === "string") text.value = first;
   const nodes = [
     element("div", { class: "row" }, element("label", { for: id }, "File"), file),
@@ -137,8 +141,8 @@ function rawEditor(type, media, resolve, newId) {
   return { nodes, read };
 }
 
-function formEditor(type, media, resolve, newId) {
-  const example = objectOr(mediaExamples(media, resolve)[0]?.[1]);
+function formEditor(type, media, { resolve, newId, keeps }) {
+  const example = objectOr(mediaExamples(media, resolve, keeps)[0]?.[1]);
   const { parts } = partsOf(media.schema ?? {}, resolve);
   const rows = parts.filter((part) => part.isProperty).map((part) => formRow(part, example, resolve, newId));
   const entries = () => rows.flatMap(({ name, read }) => [read() ?? []].flat().map((value) => [name, value]));
@@ -156,8 +160,7 @@ function formRow(part, example, resolve, newId) {
   const [id, hintId] = [newId(), newId()];
   const { schema } = unfold(part.schema, resolve);
   const [text, remarks] = [inline(schema.description ?? ""), notes(schema)];
-  const given = part.required || listOr(schema.examples).length ? example[part.name] : undefined;
-  const options = { id, name: part.name, value: given, required: part.required, resolve };
+  const options = { id, name: part.name, value: example[part.name], required: part.required, resolve };
   const control = makeControl(part.schema, { ...options, describedBy: hintId });
   const node = controlRow({ ...options, schema: part.schema, control, hintId, text, remarks });
   return { node, name: part.name, read: control.read };

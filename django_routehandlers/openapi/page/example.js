@@ -22,22 +22,39 @@ const BY_FORMAT = {
 };
 
 /**
+ * The members that an example has beside the required ones: `true` for each *property* that is kept.
+ *
+ * What a server has a default for is left to it: sent, a default would overwrite what a PATCH has to leave as it is.
+ */
+export const KEEP_ALL = () => true;
+export const KEEP_REQUIRED = () => false;
+export const KEEP_SUGGESTED = (property) =>
+  listOr(property.examples).length > 0 || property.example !== undefined || property.const !== undefined;
+
+/**
  * Return a value that fits *schema*; `undefined` where there is none, as in an endless recursion.
  *
  * @param {Function} resolve - From `makeResolver()`.
+ * @param {Function} keeps - `KEEP_ALL`, `KEEP_SUGGESTED` or `KEEP_REQUIRED`.
  */
-export function exampleOf(schema, resolve, seen = []) {
-  const { value, name } = resolve(schema);
+export function exampleOf(schema, resolve, keeps = KEEP_ALL) {
+  return make(schema, { resolve, keeps, seen: [], required: [] });
+}
+
+function make(schema, context) {
+  const { value, name } = context.resolve(schema);
   if (!isObject(value)) return value === false ? undefined : null;
-  const given = givenExample(value);
+  // The default of a whole object is the defaults of its members.
+  const isSent = context.keeps !== KEEP_ALL;
+  const given = givenExample(isSent && isObject(value.default) ? { ...value, default: undefined } : value);
   if (given !== undefined) return given;
   // A component inside of itself: leave it out where it may be left out.
-  if (name !== null && seen.includes(name)) return undefined;
-  const inside = name === null ? seen : [...seen, name];
-  if (listOr(value.allOf).length) return exampleOfAll(value, resolve, inside);
+  if (name !== null && context.seen.includes(name)) return undefined;
+  const inside = name === null ? context : { ...context, seen: [...context.seen, name] };
+  if (listOr(value.allOf).length) return exampleOfAll(value, inside);
   const variants = [...listOr(value.anyOf), ...listOr(value.oneOf)];
-  if (variants.length) return exampleOfAny(variants, resolve, inside);
-  return exampleByType(value, resolve, inside);
+  if (variants.length) return exampleOfAny(variants, inside);
+  return exampleByType(value, inside);
 }
 
 /** Return the example that the document gives; `undefined` without one. */
@@ -47,56 +64,63 @@ export function givenExample(schema) {
   return listOr(schema.enum)[0];
 }
 
-function exampleOfAny(variants, resolve, seen) {
-  const isNull = (variant) => objectOr(resolve(variant).value).type === "null";
+function exampleOfAny(variants, context) {
+  const isNull = (variant) => objectOr(context.resolve(variant).value).type === "null";
   for (const variant of variants.filter((entry) => !isNull(entry))) {
-    const value = exampleOf(variant, resolve, seen);
+    const value = make(variant, context);
     if (value !== undefined) return value;
   }
   return variants.some(isNull) ? null : undefined;
 }
 
-function exampleOfAll(schema, resolve, seen) {
+function exampleOfAll(schema, context) {
   const { allOf, ...own } = schema;
-  const parts = [...allOf, own].map((part) => exampleOf(part, resolve, seen));
+  // What one part requires may be a property of another.
+  const listed = [...allOf, own].flatMap((part) => listOr(objectOr(context.resolve(part).value).required));
+  const inside = { ...context, required: [...context.required, ...listed] };
+  const parts = [...allOf, own].map((part) => make(part, inside));
   const objects = parts.filter(isObject);
   return objects.length
     ? Object.fromEntries(objects.flatMap(Object.entries))
     : parts.find((part) => part !== undefined && part !== null);
 }
 
-function exampleByType(schema, resolve, seen) {
+function exampleByType(schema, context) {
   const types = [schema.type].flat();
   const type = types.find((entry) => entry !== "null") ?? types[0];
   if (type === "object" || schema.properties || schema.additionalProperties)
-    return exampleObject(schema, resolve, seen);
-  if (type === "array" || schema.items || schema.prefixItems) return exampleArray(schema, resolve, seen);
+    return exampleObject(schema, context);
+  if (type === "array" || schema.items || schema.prefixItems) return exampleArray(schema, { ...context, required: [] });
   if (type === "string") return exampleString(schema);
   if (type === "integer" || type === "number") return exampleNumber(schema, type);
   if (type === "boolean") return true;
   return null;
 }
 
-function exampleObject(schema, resolve, seen) {
+function exampleObject(schema, { required, ...context }) {
+  const needed = [...required, ...listOr(schema.required)];
+  const inside = { ...context, required: [] };
+  const properties = Object.entries(objectOr(schema.properties));
   const entries = [];
-  for (const [key, property] of Object.entries(objectOr(schema.properties))) {
-    if (objectOr(resolve(property).value).readOnly === true) continue;
-    const value = exampleOf(property, resolve, seen);
+  for (const [key, property] of properties) {
+    const about = objectOr(context.resolve(property).value);
+    if (about.readOnly === true || !(needed.includes(key) || context.keeps(about))) continue;
+    const value = make(property, inside);
     if (value !== undefined) entries.push([key, value]);
-    else if (listOr(schema.required).includes(key)) return undefined;
+    else if (needed.includes(key)) return undefined;
   }
-  if (!entries.length && isObject(schema.additionalProperties)) {
-    const value = exampleOf(schema.additionalProperties, resolve, seen);
+  if (!properties.length && isObject(schema.additionalProperties) && context.keeps !== KEEP_REQUIRED) {
+    const value = make(schema.additionalProperties, inside);
     if (value !== undefined) entries.push(["key", value]);
   }
   // Not by assignment: a property may be named __proto__.
   return Object.fromEntries(entries);
 }
 
-function exampleArray(schema, resolve, seen) {
-  const first = listOr(schema.prefixItems).map((item) => exampleOf(item, resolve, seen) ?? null);
+function exampleArray(schema, context) {
+  const first = listOr(schema.prefixItems).map((item) => make(item, context) ?? null);
   if (first.length) return first;
-  const item = schema.items === undefined ? undefined : exampleOf(schema.items, resolve, seen);
+  const item = schema.items === undefined ? undefined : make(schema.items, context);
   if (item === undefined) return [];
   const count = Math.max(1, Math.min(Number(schema.minItems) || 1, 10));
   return Array.from({ length: schema.maxItems === 0 ? 0 : count }, () => item);

@@ -32,7 +32,7 @@ export function tryIt(operation, { resolve, documentUrl, newId }) {
   const parameters = [...operation.parameters, ...credentials(operation.security.schemes)];
   const inputs = parameters.map((parameter) => ({ parameter, ...parameterControl(parameter, resolve, newId) }));
   const about = operation.requestBody ?? (WITH_BODY.includes(operation.method) ? UNNAMED : {});
-  const body = bodyEditor(about, resolve, newId);
+  const body = bodyEditor(about, operation.method, { resolve, newId });
   const result = resultBox();
   const curl = element("code", {});
   const send = element("button", { type: "submit", class: "primary" }, "Send");
