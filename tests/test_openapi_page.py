@@ -28,8 +28,6 @@ from selenium.webdriver.common.keys import Keys
 import django_routehandlers
 from browser import Browser, chromium
 
-pytestmark = pytest.mark.slow
-
 PAGE = Path(django_routehandlers.__file__).parent / "openapi" / "page"
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
 START_LIMIT = 60  # seconds
