@@ -57,7 +57,7 @@ def complete_instance_adapter(annotation: Any) -> TypeAdapter[Any]:
         with _names_ignored():
             return instance_adapter(annotation)
     except _REFUSALS as error:
-        raise Unusable(_first_line(error)) from error
+        raise Unusable(first_line(error)) from error
 
 
 def json_schema(adapter: TypeAdapter[Any]) -> Schema:
@@ -136,9 +136,10 @@ def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeA
             adapter.rebuild(raise_errors=True)
         json_schema(adapter)
     except _REFUSALS as error:
-        raise Unusable(_first_line(error)) from error
+        raise Unusable(first_line(error)) from error
     return adapter
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what *error* says, to stand within a sentence."""
     return str(error).strip().partition("\n")[0].rstrip(".")

@@ -26,6 +26,7 @@ from django.http.response import HttpResponseBase
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
+from django_routehandlers.handlers.adapters import first_line
 from django_routehandlers.responses.json import JSONResponse
 from django_routehandlers.responses.ndjson import NDJSONResponse
 
@@ -98,7 +99,7 @@ def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
     try:
         return get_type_hints(holder, globalns=namespace, include_extras=True)["return"]
     except Exception as error:
-        raise Unevaluated(_first_line(error)) from error
+        raise Unevaluated(first_line(error)) from error
 
 
 def members_of(annotation: Any) -> Members:
@@ -148,9 +149,9 @@ def adapter_of(types: list[Any]) -> TypeAdapter[Any] | None:
         # Documents need it too, and would fail later.
         adapter.json_schema(mode="serialization", by_alias=True)
     except (PydanticUndefinedAnnotation, NameError) as error:
-        raise Unevaluated(_first_line(error)) from error
+        raise Unevaluated(first_line(error)) from error
     except (PydanticUserError, SchemaError, TypeError) as error:
-        what = f"pydantic knows no JSON form of the return annotation: {_first_line(error)}."
+        what = f"pydantic knows no JSON form of the return annotation: {first_line(error)}."
         remedy = "Return a pydantic model, a dataclass, a TypedDict, a list or dict of them, or an HttpResponse."
         raise NoAdapter(what, remedy) from error
     return adapter
@@ -178,7 +179,7 @@ def _flat(annotation: Any) -> list[Any]:
         try:
             target: Any = annotation.__value__ if _is_alias(annotation) else cast("Any", origin).__value__[parameters]
         except Exception as error:
-            raise Unevaluated(_first_line(error)) from error
+            raise Unevaluated(first_line(error)) from error
         found = _flat(target)
         return [annotation] if all(_is_value(one) for one in found) else found
     return [annotation]
@@ -261,7 +262,3 @@ def _refuse_database(annotation: Any) -> None:
     for one in get_args(annotation):
         if not isinstance(one, str | int | Mapping):
             _refuse_database(one)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -61,7 +61,7 @@ class JSONBody:
         if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
             if _has_content(request):
                 raise Refusal(415, detail="The body has to be JSON.", headers={"Accept": "application/json"})
-        elif (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        elif not _is_utf8(request):
             # RFC 8259, section 8.1: JSON between systems is UTF-8.
             raise Refusal(415, detail="JSON has to be UTF-8.", headers={"Accept": "application/json"})
         content = _content(request)
@@ -153,7 +153,7 @@ class FormBody:
         """
         _check_header(request)
         kind = request.content_type or ""
-        if (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        if not _is_utf8(request):
             # Django would decode with whatever codec Python has of that name.
             raise Refusal(415, detail="A form has to be UTF-8.")
         if kind not in (_URLENCODED, _MULTIPART) and _has_content(request):
@@ -233,6 +233,10 @@ def _check_header(request: HttpRequest) -> None:
     if coding and coding.strip().lower() != "identity":
         detail = "A body with a content coding is not decoded here."
         raise Refusal(415, detail=detail, headers={"Accept-Encoding": "identity"})
+
+
+def _is_utf8(request: HttpRequest) -> bool:
+    return (request.content_params or {}).get("charset", "utf-8").lower() in ("utf-8", "utf8")
 
 
 def _has_content(request: HttpRequest) -> bool:

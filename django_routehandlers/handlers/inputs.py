@@ -8,6 +8,7 @@ what is wrong instead of stopping at the first fault.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from inspect import Parameter
 from typing import Any, Literal, cast
 
@@ -147,6 +148,7 @@ class UserInput:
     """Whether an anonymous client is ``None``; else it is Django's ``AnonymousUser``."""
 
 
+@lru_cache(maxsize=1024)
 def meta_key(field: str) -> str:
     """Return the key under which Django keeps a header field in ``request.META``."""
     key = field.upper().replace("-", "_")

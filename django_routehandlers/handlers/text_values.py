@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum, EnumType
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NewType, Union, cast, get_args, get_origin
 from uuid import UUID
 
@@ -92,6 +92,7 @@ def check_texts(kind: type, value: object) -> None:
         _check_form(kind, one)
 
 
+@lru_cache(maxsize=1)
 def form_types() -> Mapping[type, Mapping[str, Any]]:
     """Return the types whose texts have one written form, with the JSON schema that pydantic gives each."""
     return {kind: TypeAdapter(kind).json_schema() for kind in _FORMS}
