@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from django_routehandlers.handlers.markers import Cookie, Form, Header
+    from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
+    from django_routehandlers.responses.server_sent_event import ServerSentEvent
 
 __version__ = "0.1.0"
 
-__all__ = ["Cookie", "Form", "Header", "JSONResponse", "NDJSONResponse"]
+__all__ = ["Cookie", "EventStreamResponse", "Form", "Header", "JSONResponse", "NDJSONResponse", "ServerSentEvent"]
 
 
 def __getattr__(name: str) -> object:
     match name:
         case "Cookie" | "Form" | "Header":
             module = "django_routehandlers.handlers.markers"
+        case "EventStreamResponse":
+            module = "django_routehandlers.responses.event_stream"
         case "JSONResponse":
             module = "django_routehandlers.responses.json"
         case "NDJSONResponse":
             module = "django_routehandlers.responses.ndjson"
+        case "ServerSentEvent":
+            module = "django_routehandlers.responses.server_sent_event"
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(module), name)

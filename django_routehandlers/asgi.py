@@ -1,38 +1,45 @@
 """
-Serve the project over ASGI, with the limits of routes held while a request's content arrives.
+Serve the project over ASGI, with the limits of routes held while content arrives and streams leave.
 
 Django's own handler writes all content to a temporary file before it looks at the URL, a
-gigabyte as well as a kilobyte. This one stops where a route would refuse the content anyway.
-Views that are no routes get what Django gives them.
+gigabyte as well as a kilobyte. This one stops where a route would refuse the content anyway,
+and hands the content on while it arrives where a handler reads it line by line. It keeps no
+thread for a stream that needs none, and ends streams when the server stops. Views that are no
+routes get what Django gives them.
 """
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, cast
 
 import django
 from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils import translation
 
+from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
+from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length
+from django_routehandlers.engine.shutdown import Shutdown
+from django_routehandlers.engine.threads import has_thread, own_thread
 from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.dispatch import handlers_of
+from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.policies.csrf import SAFE_METHODS
+from django_routehandlers.responses.open_streams import open_streams, request_streams
+from django_routehandlers.responses.stream import StreamResponse
 from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.table import current_table
 
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 _Created = tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]
+_STOPS = "the server stops"
+_LINES = frozenset(media_type.encode() for media_type in LinesBody.media_types)
 
 
 def get_asgi_application() -> ASGIHandler:
@@ -43,29 +50,76 @@ def get_asgi_application() -> ASGIHandler:
     its end: reading it is answered 413, and the connection is closed. Read whole are multipart
     forms of routes that take files, and the content of handlers that take ``request`` and
     nothing of the content, which may read it piece by piece; but never that of a GET, a HEAD
-    or an OPTIONS, where content has no meaning (RFC 9110, section 9.3.1).
+    or an OPTIONS, where content has no meaning (RFC 9110, section 9.3.1). Content that a handler
+    reads line by line is handed to it while it arrives, whatever its length, and never stored.
+
+    A stream of a route whose producer is async holds no thread while it waits. When the server
+    stops, streams are broken off: an event stream would keep it from ending.
     """
     django.setup(set_prefix=False)
     return RouteASGIHandler()
 
 
 class RouteASGIHandler(ASGIHandler):
-    """Django's ASGI handler, which stops reading what a route refuses."""
+    """Django's ASGI handler, which reads what a route takes, when it takes it, and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shutdown = Shutdown(lambda: open_streams().cut_all(_STOPS))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, its sync calls on a thread of its own."""
+        # Django's use the thread that is there, and refuse what is not HTTP.
+        if scope["type"] != "http" or has_thread():
+            await super().__call__(scope, receive, send)
+            return
+        async with own_thread():
+            await self.handle(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = _Exchange(scope, receive, send)
-        await super().handle(scope, exchange, exchange.send)
+        exchange = Exchange(scope, receive, send, _is_limited)
+        async with request_streams():
+            await super().handle(scope, exchange, exchange.send)
+
+    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+        """Send a response; a stream that is cut is broken off, and its connection dropped."""
+        if not isinstance(response, StreamResponse):
+            await super().send_response(response, send)
+            return
+        exchange = cast("Exchange", send.__self__)
+        exchange.watch(self._shutdown)
+        if self._shutdown.has_begun:
+            response.cut(_STOPS)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelled = task.cancelling()
+        try:
+            try:
+                await super().send_response(response, send)
+            except ConnectionAbortedError:
+                if response.cut_reason is None:
+                    raise
+                # Its cancellation may still be on the way.
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # What is cut is cancelled once. A client that leaves, or a server that gives up, does so too.
+            if response.cut_reason is None or task.uncancel() > cancelled:
+                raise
+        finally:
+            if response.cut_reason is not None:
+                exchange.abort()
 
     async def read_body(self, receive: Any) -> "SpooledTemporaryFile[bytes]":
-        """Return the content of a request, or what refuses to be read in its place."""
-        exchange = cast("_Exchange", receive)
-        if not exchange.is_too_much(_stated_length(exchange.scope)):
+        """Return the content of a request, what reads it later, or what refuses to be read in its place."""
+        exchange = cast("Exchange", receive)
+        if _arrives(exchange.scope):
+            return cast("SpooledTemporaryFile[bytes]", exchange.arrive())
+        if not exchange.is_too_much(stated_length(exchange.scope)):
             content = cast("SpooledTemporaryFile[bytes]", await super().read_body(exchange))
             if not exchange.is_cut:
                 return content
             content.close()
-        return cast("SpooledTemporaryFile[bytes]", _TooBig())
+        return cast("SpooledTemporaryFile[bytes]", TooBig())
 
     def create_request(self, scope: Message, body_file: IO[bytes]) -> _Created:
         """Return the request, or the answer where there can be none."""
@@ -75,69 +129,33 @@ class RouteASGIHandler(ASGIHandler):
             # Of a Content-Type that it refuses, or that makes it read the query string. Django catches it nowhere.
             return None, HttpResponseBadRequest()
 
-
-class _Exchange:
-    """One request and its response, as the server sees them; to call it is to receive a message."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope, self._receive, self._send = scope, receive, send
-        self._limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        self._size = 0
-        self._is_answered = asyncio.Event()
-        self.is_cut = False
-        """Whether the content is not read to its end."""
-
-    def is_too_much(self, size: int) -> bool:
-        """Cut the content if *size* bytes are more than its reader takes; return whether it is cut."""
-        if self._limit is not None and size > self._limit:
-            # The reader is looked for once.
-            self._limit = None
-            self.is_cut = _is_limited(self.scope)
-        return self.is_cut
-
-    async def __call__(self) -> Message:
-        if self.is_cut:
-            return await self._disconnect()
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        return {"type": "http.request"} if self.is_too_much(self._size) else message
-
-    async def _disconnect(self) -> Message:
-        # To ask a server for more is to ask the client to send more (RFC 9110, section 10.1.1).
-        await self._is_answered.wait()
-        while (message := await self._receive())["type"] == "http.request":
-            pass
-        return message
-
-    async def send(self, message: Message) -> None:
-        if self.is_cut and message["type"] == "http.response.start":
-            self._is_answered.set()
-            # The connection cannot be used again (RFC 9112, section 9.3). HTTP/2 has no such field.
-            if self.scope["http_version"].startswith("1"):
-                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-        await self._send(message)
-
-
-class _TooBig(io.RawIOBase):
-    """Content that was not read to its end: whoever asks for it is told that it is too big."""
-
-    def _refuse(self, *args: object) -> NoReturn:
-        raise RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
-
-    read = readinto = readline = readlines = seek = seekable = __iter__ = __next__ = _refuse
-
-
-def _stated_length(scope: Scope) -> int:
-    """Return the ``Content-Length`` in bytes; 0 where there is none that is a number."""
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            with suppress(ValueError):
-                return int(value)
-    return 0
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response to *request*."""
+        response = await super().run_get_response(request)
+        content = vars(request)["_stream"]
+        # A stream may read on while it is sent.
+        if isinstance(content, ArrivingContent) and not response.streaming:
+            content.abandon()
+        return response
 
 
 def _is_limited(scope: Scope) -> bool:
     """Return whether the request goes to a route that takes no more content than the limit allows."""
+    return _goes_to(scope, _takes_no_more)
+
+
+def _arrives(scope: Scope) -> bool:
+    """Return whether the request goes to a handler that reads its content while it arrives."""
+    if scope["method"] in SAFE_METHODS:
+        return False
+    for name, value in scope["headers"]:
+        # Who waits to be asked for content of another type should be refused without having been asked.
+        if name == b"expect" or (name == b"content-type" and value.partition(b";")[0].strip().lower() in _LINES):
+            return _goes_to(scope, _takes_lines)
+    return False
+
+
+def _goes_to(scope: Scope, is_meant: Callable[[Callable[..., Any], ASGIRequest, RouteTable], bool]) -> bool:
     try:
         request = ASGIRequest(scope, io.BytesIO())
         table = current_table()
@@ -146,7 +164,7 @@ def _is_limited(scope: Scope) -> bool:
     except Exception:
         # No URLconf, no query string that can be read: Django reports it when it comes to that.
         return False
-    return bool(found) and all(_takes_no_more(match.func, request, table) for match in found)
+    return bool(found) and all(is_meant(match.func, request, table) for match in found)
 
 
 def _matches(request: ASGIRequest) -> list[ResolverMatch]:
@@ -169,7 +187,17 @@ def _takes_no_more(view: Callable[..., Any], request: ASGIRequest, table: RouteT
     if handler is None or request.method in SAFE_METHODS:
         return True
     content = handler.plan.content
+    if isinstance(content, LinesBody):
+        # Any other content is refused before it is read.
+        return request.content_type not in content.media_types
     if isinstance(content, FormBody) and content.files:
         # Any other content is refused before it is read.
         return request.content_type != "multipart/form-data" or "CONTENT_LENGTH" not in request.META
     return content is not None or handler.plan.request is None
+
+
+def _takes_lines(view: Callable[..., Any], request: ASGIRequest, table: RouteTable) -> bool:
+    if all(view is not one.view for one in table.served):
+        return False
+    handler = handlers_of(view).get(request.method or "")
+    return handler is not None and isinstance(handler.plan.content, LinesBody)

@@ -1,6 +1,7 @@
 """Turn ``settings.ROUTEHANDLERS`` into one frozen object, read through ``get_config()``."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -34,6 +35,12 @@ class Config:
     """Members of the document's Info Object (OpenAPI 3.1, section 4.8.2), laid over a title and a version."""
     VALIDATE_RESPONSES: bool | None = None
     """Whether responses are held against their return annotations; ``None``: under ``DEBUG`` and while tests run."""
+    MAX_OPEN_STREAMS: int | None = 10_000
+    """Streams that a process has open before routes answer 503 to further ones; ``None`` for any number."""
+    STREAM_SEND_TIMEOUT: float | None = 60.0
+    """Seconds that a client may take nothing of a stream before it is cut off (ASGI); ``None`` for any time."""
+    STREAM_HEARTBEAT: float | None = 15.0
+    """Seconds of silence after which an event stream sends a comment; ``None`` for never."""
 
 
 @lru_cache(maxsize=1)
@@ -73,9 +80,20 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a URL path or None, not {value!r}.", 'Write "openapi.json", "openapi/" or None.'
     if key == "VALIDATE_RESPONSES" and not isinstance(value, bool | None):
         return f"must be True, False or None, not {value!r}.", "Write True, False or None."
+    if key == "MAX_OPEN_STREAMS" and not _is_positive(cast("object", value), int):
+        return f"must be a number of streams or None, not {value!r}.", "Write 10_000 or None."
+    if key in ("STREAM_SEND_TIMEOUT", "STREAM_HEARTBEAT") and not _is_positive(cast("object", value), int, float):
+        return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
     return None
+
+
+def _is_positive(value: object, *kinds: type) -> bool:
+    """Return whether *value* is None, or a number above 0 of one of *kinds*."""
+    if value is None:
+        return True
+    return isinstance(value, kinds) and not isinstance(value, bool) and 0 < cast("float", value) < math.inf
 
 
 def _wrong_info(value: object) -> str | None:

@@ -120,6 +120,23 @@ ROUTES: Mapping[str, str] = {
         async def PUT(body: str = "") -> int:
             return len(body)
         """,
+    "(live)/lines/route.py": """
+        from collections.abc import AsyncIterator, Iterator
+
+        from pydantic import BaseModel
+
+
+        class Reading(BaseModel):
+            sensor: str
+            value: float
+
+
+        async def POST(body: AsyncIterator[Reading]) -> int:
+            return len([reading async for reading in body])
+
+        def PUT(body: Iterator[Reading | None]) -> int:
+            return len(list(body))
+        """,
     "(live)/events/route.py": """
         from collections.abc import AsyncIterator
 

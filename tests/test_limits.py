@@ -79,6 +79,19 @@ ROUTES = {
                 size += len(part)
             return size
         """,
+    "lines/route.py": """
+        from collections.abc import AsyncIterator, Iterator
+        from typing import Any
+
+        async def POST(body: AsyncIterator[Any]):
+            count = 0
+            async for line in body:
+                count += 1
+            return count
+
+        def PUT(body: Iterator[Any]):
+            return sum(1 for line in body)
+        """,
     "none/route.py": """
         async def GET(request):
             return "got"
@@ -118,6 +131,8 @@ def server(request: pytest.FixtureRequest, home: Path) -> Iterator[Server]:
                 assert running.get(target)[0] == 200
             for target in ("/json", "/form", "/upload", "/raw", "/none", "/piecewise"):
                 running.send("POST", target, body=b"1")
+            for method in ("POST", "PUT"):
+                running.send(method, "/lines", NDJSON, body=b"1")
             yield running
 
 
@@ -209,11 +224,16 @@ def answering(server: Server) -> Iterator[None]:
 
 
 CHUNK = b"a" * 65536
-CHUNKED = b"%x\r\n%s\r\n" % (len(CHUNK), CHUNK)
 
 
 def flood(
-    server: Server, method: str, target: str, *lines: str, total: int = TOTAL, start: bytes = b""
+    server: Server,
+    method: str,
+    target: str,
+    *lines: str,
+    total: int = TOTAL,
+    start: bytes = b"",
+    chunk: bytes = CHUNK,
 ) -> tuple[Reply, int]:
     """
     Send chunked content for as long as the server takes it, whatever it answers.
@@ -226,12 +246,13 @@ def flood(
     if start:
         head += b"%x\r\n%s\r\n" % (len(start), start)
     sent, received = 0, b""
+    chunked = b"%x\r\n%s\r\n" % (len(chunk), chunk)
     with server.connect() as connection:
         try:
             connection.sendall(head)
             while sent < total:
-                connection.sendall(CHUNKED)
-                sent += len(CHUNK)
+                connection.sendall(chunked)
+                sent += len(chunk)
             connection.sendall(b"0\r\n\r\n")
         except OSError:
             pass  # The server has closed the connection; its answer is there all the same.
@@ -258,6 +279,7 @@ TOO_LARGE = (413, PROBLEM)
 FORM = "Content-Type: application/x-www-form-urlencoded"
 MULTIPART = "Content-Type: multipart/form-data; boundary=x"
 JSON = "Content-Type: application/json"
+NDJSON = "Content-Type: application/x-ndjson"
 
 
 PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -309,6 +331,32 @@ def test_content_is_streamed_to_who_takes_the_request(server: Server, home: Path
     assert growth.files > MOST
 
 
+@on_asgi
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_lines_are_read_while_they_arrive(server: Server, home: Path, method: str) -> None:
+    """Invariant 50: they fill neither memory nor disk, however many they are."""
+    line = b'"%s"\n' % (b"a" * 253)
+    with watched(server, home) as growth, answering(server):
+        reply, sent = flood(server, method, "/lines", NDJSON, "Connection: close", chunk=line * 256)
+
+    assert (reply.status, reply.body, sent) == (200, str(TOTAL // 256).encode(), TOTAL)
+    assert growth.memory < MOST
+    assert growth.files == 0
+
+
+@on_asgi
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_line_without_end_is_not_read_to_its_end(server: Server, home: Path, method: str) -> None:
+    """Invariant 50."""
+    with watched(server, home) as growth, answering(server):
+        reply, sent = flood(server, method, "/lines", NDJSON)
+
+    assert (problem(reply), reply["connection"]) == (TOO_LARGE, "close")
+    assert sent < TOTAL
+    assert growth.memory < MOST
+    assert growth.files == 0
+
+
 def test_a_big_file_reaches_a_route_that_takes_files(server: Server, home: Path) -> None:
     """Invariant 50."""
     content = bytes(range(256)) * (TOTAL // 4 // 256)
@@ -335,6 +383,7 @@ STATED = f"Content-Length: {1024 * MB}"
         ("POST", "/form", MULTIPART, TOO_LARGE),
         ("POST", "/upload", FORM, TOO_LARGE),
         ("POST", "/upload", JSON, (415, PROBLEM)),
+        ("POST", "/lines", JSON, (415, PROBLEM)),
         ("POST", "/json", FORM, (415, PROBLEM)),
         ("PUT", "/none", JSON, (405, PROBLEM)),
         ("POST", "/none", JSON, (200, "application/json")),
@@ -381,16 +430,17 @@ def test_what_goes_beyond_the_stated_length_is_not_read(server: Server) -> None:
     assert server.get("/none") == (200, b'"got"')
 
 
-@pytest.mark.parametrize("target", ["/json", "/form", "/upload", "/raw", "/piecewise"])
+@pytest.mark.parametrize("target", ["/json", "/form", "/upload", "/raw", "/piecewise", "/lines"])
 def test_a_client_that_leaves_or_dawdles_disturbs_nobody(server: Server, target: str) -> None:
     """Invariant 49, as a client sees it: nothing stays behind."""
     # One fewer than the threads of the WSGI server.
-    count, line = 3, {"/json": JSON, "/form": FORM, "/upload": MULTIPART}.get(target, "Accept: */*")
+    count, line = 3, {"/json": JSON, "/form": FORM, "/upload": MULTIPART, "/lines": NDJSON}.get(target, "Accept: */*")
     head = f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\n{line}\r\nContent-Length: {2 * MB}\r\n\r\n".encode()
     before = _open_files(server)
     connections = [server.connect() for _ in range(count)]
     for connection in connections:
-        connection.sendall(head + PART + b"a" * MB)
+        # The beginning of a line that is no fault yet; others do not look at it before it is there.
+        connection.sendall(head + (b'"' if target == "/lines" else PART) + b"a" * MB)
     with answering(server):
         for connection in connections:
             connection.sendall(b"a")
@@ -411,6 +461,7 @@ def test_a_client_that_leaves_or_dawdles_disturbs_nobody(server: Server, target:
         ("/form", MULTIPART, (411, PROBLEM)),
         ("/upload", MULTIPART, (411, PROBLEM)),
         ("/upload", JSON, (411, PROBLEM)),
+        ("/lines", NDJSON, (411, PROBLEM)),
         ("/none", JSON, (200, "application/json")),
     ],
 )

@@ -51,6 +51,7 @@ def test_document_of_all_kinds_of_handlers_is_valid(site: Site) -> None:
         ("/docs/{slug}", "get", "head"),
         ("/events", "get"),
         ("/files/{path}", "get"),
+        ("/lines", "post", "put"),
         ("/untold", "post"),
     ]
     assert found["tags"] == [{"name": name} for name in ("docs", "files", "forms", "items", "live", "raw", "untold")]
@@ -60,6 +61,7 @@ def test_document_of_all_kinds_of_handlers_is_valid(site: Site) -> None:
         "Color",
         "Event",
         "Problem",
+        "Reading",
         "Taken",
         "api__items__id__route__Item",
         "api__items__route__Item-Input",
@@ -259,7 +261,10 @@ def test_segment_as_its_folder_says(site: Site, folder: str, expected: dict[str,
         (" -> int", {"200": ["application/json"], "default": ["application/problem+json"]}),
         (" -> int | None", {"200": ["application/json"], "204": [], "default": ["application/problem+json"]}),
         (" -> int | HttpResponse", {"200": ["application/json"], "default": []}),
-        (" -> Iterator[int]", {"200": ["application/x-ndjson"], "default": ["application/problem+json"]}),
+        (
+            " -> Iterator[int]",
+            {"200": ["application/x-ndjson", "application/jsonl"], "default": ["application/problem+json"]},
+        ),
         (" -> JSONResponse[int, int]", {"default": ["application/problem+json", "application/json"]}),
         (
             " -> JSONResponse[int, Literal[200, 404]]",
@@ -312,9 +317,38 @@ def test_decorator_around_a_handler_leaves_other_answers_open(site: Site) -> Non
 
 def test_stream_tells_the_schema_of_an_item(site: Site) -> None:
     source = "from collections.abc import Iterator\ndef GET() -> Iterator[int]: yield 1"
-    assert operation_of(site, source)["responses"]["200"]["content"] == {
-        "application/x-ndjson": {
-            "schema": {"type": "string", "description": "One JSON value a line."},
+    lines = {
+        "schema": {"type": "string", "description": "One JSON value a line."},
+        "x-item-schema": {"type": "integer"},
+    }
+    content = operation_of(site, source)["responses"]["200"]["content"]
+    assert content == {"application/x-ndjson": lines, "application/jsonl": lines}
+
+
+def test_lines_of_a_body_tell_the_schema_of_an_item(site: Site) -> None:
+    source = "from collections.abc import Iterator\ndef POST(body: Iterator[int]) -> None: ..."
+    lines = {
+        "schema": {"type": "string", "description": "One JSON value a line."},
+        "x-item-schema": {"type": "integer"},
+    }
+    found = operation_of(site, source, method="post")
+    assert found["requestBody"] == {
+        "required": False,
+        "content": {"application/x-ndjson": lines, "application/jsonl": lines},
+    }
+    assert list(found["responses"]) == ["204", "400", "403", "411", "413", "415", "422", "default"]
+
+
+@pytest.mark.parametrize("annotation", ["EventStreamResponse[int]", "AsyncIterator[ServerSentEvent[int]]"])
+def test_event_stream_tells_the_schema_of_its_data(site: Site, annotation: str) -> None:
+    source = (
+        "from collections.abc import AsyncIterator\nfrom django_routehandlers import *\n"
+        f"async def GET() -> {annotation}: ..."
+    )
+    content = operation_of(site, source)["responses"]["200"]["content"]
+    assert content == {
+        "text/event-stream": {
+            "schema": {"type": "string", "description": "Events, the data of each a JSON value."},
             "x-item-schema": {"type": "integer"},
         }
     }

@@ -6,18 +6,37 @@ nor a document meets what could have been known before.
 """
 
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import contextmanager
-from typing import Any, cast, get_origin
+from dataclasses import dataclass
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
-from django_routehandlers.handlers.text_values import bare_type, form_types, instance_adapter, text_adapter
+from django_routehandlers.handlers.text_values import (
+    bare_type,
+    form_types,
+    instance_adapter,
+    options_of,
+    text_adapter,
+    unaliased,
+)
 
 Schema = Mapping[str, Any]
 """A JSON schema (draft 2020-12)."""
 
+_ASYNC_ITERATORS: tuple[Any, ...] = (AsyncIterable, AsyncIterator)
+_ITERATORS: tuple[Any, ...] = (Iterable, Iterator)
 # What pydantic raises where an annotation, or a constraint in it, is none that it knows.
 _REFUSALS = (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError)
 
@@ -58,6 +77,24 @@ def complete_instance_adapter(annotation: Any) -> TypeAdapter[Any]:
             return instance_adapter(annotation)
     except _REFUSALS as error:
         raise Unusable(first_line(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Iterated:
+    """An annotation of values that are read one by one."""
+
+    item: Any
+    """The annotation of one value; ``Any`` where there is none."""
+    is_async: bool
+
+
+def iterated(annotation: Any) -> Iterated | None:
+    """Return what is iterated over where *annotation* is an iterator or an iterable, else ``None``."""
+    bare = unaliased(bare_type(unaliased(annotation)))
+    kind = get_origin(bare) or bare
+    if kind not in (*_ASYNC_ITERATORS, *_ITERATORS):
+        return None
+    return Iterated(next(iter(get_args(bare)), Any), kind in _ASYNC_ITERATORS)
 
 
 def json_schema(adapter: TypeAdapter[Any]) -> Schema:
@@ -126,7 +163,8 @@ def _names_ignored() -> Generator[None]:
 
 
 def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeAdapter[Any]:
-    if get_origin(bare_type(annotation)) in (AsyncIterable, AsyncIterator, Iterable, Iterator):
+    kinds = {get_origin(one) or one for one in map(unaliased, options_of(unaliased(annotation)))}
+    if not kinds.isdisjoint((*_ASYNC_ITERATORS, *_ITERATORS, AsyncGenerator, Generator)):
         # pydantic would validate it item by item, and fail while the handler runs.
         raise Unusable("it is read later, item by item")
     try:

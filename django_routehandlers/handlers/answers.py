@@ -14,24 +14,35 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
-    Mapping,
-    Sequence,
 )
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Never, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    Never,
+    NoReturn,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from django.db.models import Manager, Model, QuerySet
 from django.http.response import HttpResponseBase
-from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
-from pydantic_core import SchemaError
+from pydantic import TypeAdapter
 
 from django_routehandlers.handlers.adapters import first_line
+from django_routehandlers.handlers.return_adapters import NOTHING, NoAdapter, Unevaluated, union
+from django_routehandlers.responses.event_stream import EventStreamResponse
 from django_routehandlers.responses.json import JSONResponse
 from django_routehandlers.responses.ndjson import NDJSONResponse
+from django_routehandlers.responses.server_sent_event import ServerSentEvent
 
 _STREAMS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
-_NOTHING = (Any, object)
 _WITHOUT_CONTENT = (204, 205, 304)
 
 
@@ -43,13 +54,13 @@ class Answer:
     """``None`` where the annotation leaves it open."""
     adapter: TypeAdapter[Any] | None
     """Of the body, or of one item of a stream; ``None`` for no body, or none that is declared."""
-    media_type: str | None
-    """``None`` where there is no content."""
+    media_types: tuple[str, ...]
+    """Empty where there is no content; several where the client may choose."""
     is_stream: bool = False
-    """Whether the content is one value a line."""
+    """Whether the content is a series of values."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Members:
     """The members of a return annotation, as types."""
 
@@ -58,31 +69,17 @@ class Members:
     bodies: dict[int | None, list[Any]] = field(default_factory=lambda: {})
     """Status → bodies of ``JSONResponse``; ``None``: any status."""
     items: list[Any] = field(default_factory=lambda: [])
-    """What streams consist of."""
+    """What streams of JSON lines consist of."""
+    events: list[Any] = field(default_factory=lambda: [])
+    """What the data of event streams is."""
+    yields_events: bool = False
+    """Whether what the handler yields are events."""
     others: list[Any] = field(default_factory=lambda: [])
     """Responses that declare nothing, and what may be any value."""
     is_nullable: bool = False
     """Whether ``None`` is among them."""
     takes_any: bool = False
     """Whether ``Any`` or ``object`` is among them."""
-
-
-class NoAdapter(Exception):
-    """
-    A type that has no JSON form as far as pydantic knows.
-
-    Args:
-        what: What is wrong, without a subject.
-        remedy: What to write instead.
-    """
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what, self.remedy = what, remedy
-
-
-class Unevaluated(Exception):
-    """An annotation names what is not there when the routes are read."""
 
 
 def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
@@ -110,7 +107,7 @@ def members_of(annotation: Any) -> Members:
         Unevaluated: A type alias names what is not there.
     """
     flat = _flat(annotation)
-    members = Members(is_nullable=any(one is NoneType for one in flat), takes_any=any(one in _NOTHING for one in flat))
+    members = Members(is_nullable=any(one is NoneType for one in flat), takes_any=any(one in NOTHING for one in flat))
     for one in flat:
         kind = get_origin(one) or one
         if one is NoneType or one in (Never, NoReturn):
@@ -119,42 +116,27 @@ def members_of(annotation: Any) -> Members:
             body, status = _parameters(one)
             for code in _statuses(status):
                 members.bodies.setdefault(code, []).append(body)
-        elif kind is NDJSONResponse:
-            members.items.append(Any)
+        elif _is_response(kind) and issubclass(kind, NDJSONResponse | EventStreamResponse):
+            to = members.items if issubclass(kind, NDJSONResponse) else members.events
+            to.append(_item(one))
         elif kind in _STREAMS:
-            members.items.append(next(iter(get_args(one)), Any))
-        elif one in _NOTHING or _is_response(kind):
+            _add_items(members, next(iter(get_args(one)), Any))
+        elif one in NOTHING or _is_response(kind):
             members.others.append(one)
         else:
             members.values.append(one)
     return members
 
 
-def adapter_of(types: list[Any]) -> TypeAdapter[Any] | None:
-    """
-    Return what encodes values of any of *types*; ``None`` where one of them says nothing.
-
-    Raises:
-        NoAdapter: There is no JSON form of one of them.
-        Unevaluated: A field of one of them names what is not there.
-    """
-    if not types or any(one in _NOTHING for one in types):
-        return None
-    for one in types:
-        _refuse_database(one)
-    try:
-        adapter = TypeAdapter[Any](_union(types))
-        if not adapter.pydantic_complete:
-            adapter.rebuild(raise_errors=True)
-        # Documents need it too, and would fail later.
-        adapter.json_schema(mode="serialization", by_alias=True)
-    except (PydanticUndefinedAnnotation, NameError) as error:
-        raise Unevaluated(first_line(error)) from error
-    except (PydanticUserError, SchemaError, TypeError) as error:
-        what = f"pydantic knows no JSON form of the return annotation: {first_line(error)}."
-        remedy = "Return a pydantic model, a dataclass, a TypedDict, a list or dict of them, or an HttpResponse."
-        raise NoAdapter(what, remedy) from error
-    return adapter
+def _add_items(members: Members, item: Any) -> None:
+    """Add what an iterator yields: events if one of its members is an event, else lines."""
+    flat = _flat(item)
+    if any((get_origin(one) or one) is ServerSentEvent for one in flat):
+        members.yields_events = True
+        is_event = [(get_origin(one) or one) is ServerSentEvent for one in flat]
+        members.events.extend(_item(one) if event else one for one, event in zip(flat, is_event, strict=True))
+    else:
+        members.items.append(item)
 
 
 def _flat(annotation: Any) -> list[Any]:
@@ -174,7 +156,7 @@ def _flat(annotation: Any) -> list[Any]:
             return [annotation]
         bare = [one for one in found if not _is_value(one)]
         # Metadata, such as the discriminator of a union, belongs to what is left of the union.
-        return [*bare, Annotated[(_union(values), *annotation.__metadata__)]] if values else bare
+        return [*bare, Annotated[(union(values), *annotation.__metadata__)]] if values else bare
     if _is_alias(annotation) or _is_alias(origin):
         try:
             target: Any = annotation.__value__ if _is_alias(annotation) else cast("Any", origin).__value__[parameters]
@@ -185,10 +167,6 @@ def _flat(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _union(types: Sequence[Any]) -> Any:
-    return cast("Any", Union)[tuple(types)]
-
-
 def _is_alias(annotation: Any) -> bool:
     # Python 3.12 has one class of them, typing_extensions another.
     return type(annotation).__name__ == "TypeAliasType"
@@ -197,7 +175,7 @@ def _is_alias(annotation: Any) -> bool:
 def _is_value(annotation: Any) -> bool:
     kind = get_origin(annotation) or annotation
     return not (
-        annotation in (NoneType, Never, NoReturn, *_NOTHING)
+        annotation in (NoneType, Never, NoReturn, *NOTHING)
         or _is_alias(annotation)
         or kind in _STREAMS
         or _is_response(kind)
@@ -221,6 +199,15 @@ def _parameters(response: Any) -> tuple[Any, Any]:
     return Any, int
 
 
+def _item(series: Any) -> Any:
+    """Return what a stream, or an event, or a subclass of one is generic over; ``Any`` where that is left open."""
+    origin, given = get_origin(series) or series, get_args(series)
+    if given:
+        return given[0]
+    bases = (base for base in getattr(origin, "__orig_bases__", ()) if get_origin(base) is not Generic)
+    return next((_item(base) for base in bases if not isinstance(_item(base), TypeVar)), Any)
+
+
 def _statuses(status: Any) -> list[int | None]:
     codes: list[int | None] = []
     for one in _flat(status):
@@ -228,7 +215,7 @@ def _statuses(status: Any) -> list[int | None]:
             codes += [_checked_status(code) for code in get_args(one)]
         elif _is_alias(one):
             codes += _statuses(one.__value__)
-        elif one is int or one in _NOTHING or isinstance(one, TypeVar):
+        elif one is int or one in NOTHING or isinstance(one, TypeVar):
             codes.append(None)
         else:
             raise NoAdapter(f"{one!r} is no type of a status.", "Write Literal[201], or int for any status.")
@@ -242,23 +229,3 @@ def _checked_status(code: object) -> int:
         what = f"a response with status {code} has no content (RFC 9110, section 15), so JSONResponse is wrong for it."
         raise NoAdapter(what, "Return None, annotated as None, for 204; or an HttpResponse.")
     raise NoAdapter(f"{code!r} is no status of a response.", "Write a whole number from 200 to 599.")
-
-
-def _refuse_database(annotation: Any) -> None:
-    kind = get_origin(annotation) or annotation
-    if isinstance(kind, type) and issubclass(kind, Model):
-        what = f"the return annotation names {kind.__qualname__}, a Django model, which does not say what may be shown."
-        remedy = (
-            "Write a pydantic model of the fields to show, with "
-            'model_config = {"from_attributes": True}, and annotate that.'
-        )
-        raise NoAdapter(what, remedy)
-    if isinstance(kind, type) and issubclass(kind, QuerySet | Manager):
-        what = f"the return annotation names a {kind.__qualname__}, which is a question to the database."
-        remedy = (
-            'Annotate a list of a pydantic model of the fields to show, with model_config = {"from_attributes": True}.'
-        )
-        raise NoAdapter(what, remedy)
-    for one in get_args(annotation):
-        if not isinstance(one, str | int | Mapping):
-            _refuse_database(one)

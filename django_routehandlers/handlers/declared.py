@@ -19,6 +19,7 @@ from django.db.models import Model
 from pydantic import TypeAdapter
 
 from django_routehandlers.handlers.adapters import (
+    Iterated,
     Schema,
     Unusable,
     complete_adapter,
@@ -27,6 +28,7 @@ from django_routehandlers.handlers.adapters import (
     holds_objects,
     is_array,
     is_object,
+    iterated,
     json_schema,
     options,
     text_form,
@@ -44,10 +46,11 @@ from django_routehandlers.handlers.declaration import (
     shown,
 )
 from django_routehandlers.handlers.inputs import Group, Input, Place, UserInput
+from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.markers import Cookie, Form, Header
 from django_routehandlers.handlers.text_values import is_sequence, options_of, type_text, unaliased
 
-Declared = Input | Group | UserInput | JSONBody | RawBody
+Declared = Input | Group | UserInput | JSONBody | RawBody | LinesBody
 
 RESERVED = ("request", "params", "body", "query", "user")
 """Names of parameters that say what fills them."""
@@ -136,19 +139,38 @@ def _user(one: Declaration) -> UserInput:
     return UserInput("user", is_required=is_required, is_nullable=is_nullable)
 
 
-def _body(one: Declaration) -> JSONBody | RawBody:
+def _body(one: Declaration) -> JSONBody | RawBody | LinesBody:
     if one.annotation is Parameter.empty:
         what = "`body` has no annotation, which would say what the content is."
         raise Unfillable("E042", what, "Annotate it with a pydantic model, a dataclass, dict, list, bytes or str.")
+    if (lines := iterated(one.annotation)) is not None:
+        return _lines(one, lines)
     adapter = _adapter(one)
     kinds = {option for option in options_of(one.annotation) if option is not NoneType}
     for kind, text in cast("dict[type, Literal['bytes', 'str']]", {bytes: "bytes", str: "str"}).items():
         if kinds == {kind}:
             return RawBody("body", text, adapter, one.default)
+    return JSONBody("body", adapter, one.default, _validator(adapter))
+
+
+def _lines(one: Declaration, lines: Iterated) -> LinesBody:
+    if one.default is not Parameter.empty:
+        what = "`body` has a default, but without content it is an iterator of nothing."
+        raise Unfillable("E049", what, "Remove the default.")
+    item = Declaration("body", lines.item, Parameter.empty)
+    if bytes in options_of(unaliased(item.annotation)):
+        what = f"`body` cannot be {shown(one.annotation)}: it is read as lines of JSON, which has no bytes."
+        raise Unfillable("E042", what, "Annotate it with what a line holds, or take the `request` and read from it.")
+    _refuse_rows(item)
+    adapter = _adapter(item)
+    return LinesBody("body", adapter, _validator(adapter), lines.is_async)
+
+
+def _validator(adapter: TypeAdapter[Any]) -> BoundedValidator:
     if is_explosive(adapter):
         what = "`body` holds a union of objects that hold the union again, so a few bytes can take minutes to judge."
         raise Unfillable("E055", what, "Tell its members apart: Annotated[A | B, Field(discriminator=…)].")
-    return JSONBody("body", adapter, one.default, BoundedValidator(adapter))
+    return BoundedValidator(adapter)
 
 
 def _refuse_rows(one: Declaration) -> None:

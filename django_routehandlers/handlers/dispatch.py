@@ -11,31 +11,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.failures import answer_failure
-from django_routehandlers.handlers.functions import Handler
+from django_routehandlers.handlers.functions import Handler, is_async, is_coroutine_function
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns
+from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
 from django_routehandlers.responses.conversion import no_content
-from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.problems import ProblemResponse
+from django_routehandlers.responses.stream import StreamResponse
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
 
 View = Callable[..., Any]
-
-
-def _is_coroutine_function(function: Handler) -> bool:
-    # On Python 3.11 only asgiref's knows functions marked as coroutine functions, as Django's decorators are.
-    is_marked = iscoroutinefunction
-    return is_marked(function) or is_marked(type(function).__call__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +46,12 @@ class BoundHandler:
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop, decorators included."""
-        return _is_coroutine_function(self.function) or inspect.isasyncgenfunction(self.function)
+        return is_coroutine_function(self.function) or inspect.isasyncgenfunction(self.function)
 
     @property
     def is_written_async(self) -> bool:
-        """Whether it is async below its decorators."""
-        inner = inspect.unwrap(self.function)
-        return self.is_async or _is_coroutine_function(inner) or inspect.isasyncgenfunction(inner)
+        """Whether it is async below its decorators, or with them."""
+        return is_async(self.function)
 
     def sync_call(self) -> Handler:
         """Return what runs the handler in this thread, under ``ATOMIC_REQUESTS`` in a transaction, to its response."""
@@ -75,7 +69,7 @@ class BoundHandler:
         function = self.function
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             call = _returns(function)
-        elif _is_coroutine_function(function):
+        elif is_coroutine_function(function):
             call = function
         elif self.is_written_async:
             # A sync decorator around an async handler returns what is still to be awaited.
@@ -90,7 +84,10 @@ class BoundHandler:
         return respond
 
     def _respond(self, result: Any) -> HttpResponseBase:
-        return self.returns.to_response(result, handler=self.label)
+        response = self.returns.to_response(result, handler=self.label)
+        if isinstance(response, StreamResponse):
+            response.name_it(self.label)
+        return response
 
     def _atomic(self) -> Handler:
         call = self.function
@@ -179,7 +176,8 @@ def _async_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
             else:
                 plan.read(request, values)
             args, kwargs = plan.arguments(request, values)
-            return _after(request, await calls[request.method or ""](*args, **kwargs))
+            response = await calls[request.method or ""](*args, **kwargs)
+            return await start_on_loop(request, response) if response.streaming else response
         except Exception as error:
             return answer_failure(error, request)
 
@@ -199,7 +197,8 @@ def _sync_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
                 plan.take_user(_user(request), values)
             plan.read(request, values)
             args, kwargs = plan.arguments(request, values)
-            return _after(request, calls[request.method or ""](*args, **kwargs))
+            response = calls[request.method or ""](*args, **kwargs)
+            return start(request, response) if response.streaming else response
         except Exception as error:
             return answer_failure(error, request)
 
@@ -242,12 +241,6 @@ def _before(
     return handler.plan, values
 
 
-def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    if request.method == "HEAD" and response.streaming:
-        return _without_stream(response)
-    return response
-
-
 def _is_as_sent(request: HttpRequest, method: str) -> bool:
     """Return whether the method came in upper case: names of methods are case-sensitive (RFC 9110, section 9.1)."""
     scope: Mapping[str, Any] | None = getattr(request, "scope", None)
@@ -262,13 +255,3 @@ def _refused(request: HttpRequest) -> str | None:
         return None
     own = f"{request.scheme}://{request.get_host()}"
     return refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
-
-
-def _without_stream(response: HttpResponseBase) -> HttpResponseBase:
-    """Return the header of a stream that is never run; Django closes what the stream holds when it closes this."""
-    # An empty stream, not an empty body: of that, middleware would send the length, and store it in the cache.
-    bare = NDJSONResponse((), status=response.status_code)
-    bare.reason_phrase, bare.headers, bare.cookies = response.reason_phrase, response.headers, response.cookies
-    # Not response.close(): the request has not finished, and middleware may still use the database.
-    vars(bare)["_resource_closers"].extend(vars(response)["_resource_closers"])
-    return bare

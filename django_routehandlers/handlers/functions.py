@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
+
 Handler = Callable[..., Any]
 
 
@@ -58,6 +60,20 @@ def return_annotation(handler: Handler) -> Any:
         ValueError: As ``TypeError``.
     """
     return _evaluate(handler, _signature(handler).return_annotation)
+
+
+def is_coroutine_function(function: Handler) -> bool:
+    """Return whether *function*, decorators included, returns what has to be awaited."""
+    # On Python 3.11 only asgiref's knows functions marked as coroutine functions, as Django's decorators are.
+    is_marked = iscoroutinefunction
+    return is_marked(function) or is_marked(type(function).__call__)
+
+
+def is_async(handler: Handler) -> bool:
+    """Return whether the handler is async below its decorators, or with them."""
+    return any(
+        inspect.isasyncgenfunction(one) or is_coroutine_function(one) for one in (handler, inspect.unwrap(handler))
+    )
 
 
 def annotation_text(handler: Handler, name: str) -> str:

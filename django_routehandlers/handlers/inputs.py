@@ -26,6 +26,9 @@ Place = Literal["query", "header", "cookie", "form", "file"]
 # Commas within quoted strings do not separate members (RFC 9110, section 5.6.1).
 _MEMBERS = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*"?)+)')
 
+# Fields that are sent as UTF-8 (WHATWG HTML, section 9.2.4); Django reads every field as Latin-1.
+_UTF8_FIELDS = frozenset({"HTTP_LAST_EVENT_ID"})
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -78,6 +81,8 @@ class Input:
         # WSGI cannot tell an absent field of these two from an empty one.
         if raw is None or (raw == "" and name in ("CONTENT_TYPE", "CONTENT_LENGTH")):
             return None
+        if name in _UTF8_FIELDS:
+            raw = _read_utf8(raw)
         return [member.strip() for member in _MEMBERS.findall(raw) if member.strip()] if self.is_list else raw
 
 
@@ -153,6 +158,14 @@ def meta_key(field: str) -> str:
     """Return the key under which Django keeps a header field in ``request.META``."""
     key = field.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def _read_utf8(text: str) -> str:
+    """Return a field that was read as Latin-1, read as UTF-8; as it is where it is none."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def source_of(request: HttpRequest, place: Place) -> Mapping[str, Any]:

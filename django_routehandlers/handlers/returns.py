@@ -9,10 +9,6 @@ import inspect
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -21,31 +17,24 @@ from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, cast
 
-import orjson
 from django.conf import settings
 from django.core import mail
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.conf import get_config
-from django_routehandlers.handlers.answers import (
-    Answer,
-    Members,
-    NoAdapter,
-    Unevaluated,
-    adapter_of,
-    members_of,
-    resolved,
-)
+from django_routehandlers.handlers.answers import Answer, Members, members_of, resolved
 from django_routehandlers.handlers.functions import Fault, Handler, Unresolved, line_of, return_annotation
+from django_routehandlers.handlers.return_adapters import NoAdapter, Unevaluated, adapter_of
 from django_routehandlers.responses.conversion import is_json, to_response
+from django_routehandlers.responses.event_stream import EventStreamResponse
 from django_routehandlers.responses.json import JSONResponse
 from django_routehandlers.responses.jsonable import JSONEncodeError
 from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.rows import evaluated
+from django_routehandlers.responses.stream import StreamResponse
 from django_routehandlers.responses.typed import Misfit, TypedEncoder
 
 _JSON = "application/json"
-_NDJSON = "application/x-ndjson"
 
 
 def is_checked() -> bool:
@@ -71,7 +60,11 @@ class Returns:
     value: TypedEncoder | None = None
     """What encodes a value that is sent with status 200."""
     item: TypedEncoder | None = None
-    """What encodes an item of a stream."""
+    """What encodes a line of a stream."""
+    event: TypedEncoder | None = None
+    """What encodes the data of an event."""
+    yields_events: bool = False
+    """Whether a generator is an event stream, not one of lines."""
     bodies: Mapping[int | None, TypedEncoder | None] = field(default_factory=lambda: {})
     """Status → what a ``JSONResponse`` is held against; ``None`` where any body will do."""
 
@@ -102,6 +95,8 @@ class Returns:
         if isinstance(value, HttpResponseBase):
             if isinstance(value, JSONResponse) and "data" in vars(value):
                 return self._encode(cast("JSONResponse[object]", value), handler, checked=checked)
+            if isinstance(value, StreamResponse):
+                self._type(value, handler, checked=checked)
             return cast("HttpResponseBase", value)
         if isinstance(value, GeneratorType | AsyncGeneratorType) or (self._has_stream and _is_iterator(value)):
             return self._stream(cast("Iterator[object] | AsyncIterable[object]", value), handler, checked=checked)
@@ -150,12 +145,24 @@ class Returns:
         if checked and not self.is_open and not self._has_stream:
             kind = "AsyncIterator" if isinstance(records, AsyncGenerator) else "Iterator"
             raise Misfit(f"The handler yields, which the annotation does not name. Add {kind}[...] there.")
-        encoder = self.item
+        kind = EventStreamResponse if self.yields_events else NDJSONResponse
+        response = kind(records, name=handler)
+        self._type(response, handler, checked=checked)
+        return response
+
+    def _type(self, response: StreamResponse, handler: str, *, checked: bool) -> None:
+        """Have the stream encode its records as the annotation says."""
+        encoder = self.event if isinstance(response, EventStreamResponse) else self.item
         if encoder is None or (encoder.is_native and not checked):
-            return NDJSONResponse(records, name=handler)
-        if isinstance(records, Iterator):
-            return NDJSONResponse(_encoded(records, encoder, checked=checked), name=handler)
-        return NDJSONResponse(_aencoded(aiter(records), encoder, checked=checked), name=handler)
+            return
+
+        def encode(record: object) -> bytes:
+            try:
+                return encoder.encode(record, is_checked=checked)
+            except Misfit as error:
+                raise Misfit(f"{handler}: a record does not fit the return annotation. {error}") from error
+
+        response.encode_with(encode)
 
 
 def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...]]:
@@ -190,12 +197,14 @@ def _returns(members: Members) -> Returns:
     for status, types in members.bodies.items():
         bodies[status] = [*bodies.get(status, ()), *types]
     adapters = {status: adapter_of(types) for status, types in bodies.items()}
-    answers = [Answer(status, adapter, _JSON) for status, adapter in adapters.items()]
-    item = adapter_of(members.items)
+    answers = [Answer(status, adapter, (_JSON,)) for status, adapter in adapters.items()]
+    item, event = adapter_of(members.items), adapter_of(members.events)
     if members.items:
-        answers.append(Answer(200, item, _NDJSON, is_stream=True))
+        answers.append(Answer(200, item, NDJSONResponse.framing.media_types, is_stream=True))
+    if members.events:
+        answers.append(Answer(200, event, EventStreamResponse.framing.media_types, is_stream=True))
     if members.is_nullable:
-        answers.append(Answer(204, None, None))
+        answers.append(Answer(204, None, ()))
     encoders = {status: None if adapter is None else TypedEncoder(adapter) for status, adapter in adapters.items()}
     return Returns(
         answers=tuple(answers),
@@ -203,6 +212,8 @@ def _returns(members: Members) -> Returns:
         takes_any=members.takes_any,
         value=encoders.get(200) if members.values else None,
         item=None if item is None else TypedEncoder(item),
+        event=None if event is None else TypedEncoder(event),
+        yields_events=members.yields_events,
         bodies=encoders,
     )
 
@@ -236,21 +247,3 @@ def _is_iterator(value: object) -> bool:
         return False
     # A QuerySet is iterable in both ways, and no stream.
     return isinstance(value, Iterator) or (isinstance(value, AsyncIterable) and not isinstance(value, Iterable))
-
-
-def _encoded(records: Iterator[object], encoder: TypedEncoder, *, checked: bool) -> Generator[object]:
-    try:
-        for record in records:
-            yield orjson.Fragment(encoder.encode(record, is_checked=checked))
-    finally:
-        if callable(close := getattr(records, "close", None)):
-            close()
-
-
-async def _aencoded(records: AsyncIterator[object], encoder: TypedEncoder, *, checked: bool) -> AsyncGenerator[object]:
-    try:
-        async for record in records:
-            yield orjson.Fragment(encoder.encode(record, is_checked=checked))
-    finally:
-        if callable(aclose := getattr(records, "aclose", None)):
-            await cast("Callable[[], Awaitable[object]]", aclose)()

@@ -22,11 +22,13 @@ from django_routehandlers.handlers.functions import (
     Fault,
     Handler,
     Unresolved,
+    is_async,
     is_passed_the_request,
     line_of,
     parameters_of,
 )
 from django_routehandlers.handlers.inputs import Group, Input, UserInput
+from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.segment_values import SegmentInput, Unconvertible, segment_input
 from django_routehandlers.routing.segments import Segment, SegmentKind
@@ -59,6 +61,8 @@ def plan_handler(
         except Unfillable as error:
             faults.append(Fault(error.id, line, error.what, error.remedy))
     faults.extend(Fault(*wrong[:1], line, *wrong[1:]) for wrong in draft.wrong())
+    if wrong := draft.wrongly_iterated(is_async(handler)):
+        faults.append(Fault("E057", line, *wrong))
     if draft.request != "" and not faults and is_passed_the_request(handler):
         what = "its decorator passes the request as the first argument, which this handler does not take."
         faults.append(Fault("E045", line, what, "Make `request` the first parameter."))
@@ -122,7 +126,7 @@ class _Draft:
         if content and self.method in _WITHOUT_CONTENT:
             what = f"{content[0].name!r} is content, which has no meaning in a {self.method} (RFC 9110, section 9.3)."
             found.append(("E046", what, "Take query parameters, or write a POST."))
-        whole = [one for one in content if isinstance(one, JSONBody | RawBody)]
+        whole = [one for one in content if isinstance(one, JSONBody | RawBody | LinesBody)]
         if whole and len(content) > 1:
             names = " and ".join(repr(one.name) for one in content)
             what = f"{names} are both read from the content, of which one is the whole."
@@ -133,6 +137,19 @@ class _Draft:
             what = "`user` is filled by AuthenticationMiddleware, which is not in MIDDLEWARE."
             found.append(("W048", what, "Add django.contrib.auth.middleware.AuthenticationMiddleware to MIDDLEWARE."))
         return found
+
+    def wrongly_iterated(self, is_async: bool) -> tuple[str, str] | None:
+        """Return what is wrong with an iterator of the content, and the remedy; ``None`` where nothing is."""
+        lines = next((one for one in self.declared if isinstance(one, LinesBody)), None)
+        if lines is None or lines.is_async == is_async:
+            return None
+        if is_async:
+            what = "`body` is an iterator that waits for the client, and would keep every other request waiting."
+            return what, "Annotate it as AsyncIterator, and read it with `async for`; or write a plain function."
+        return (
+            "`body` is an async iterator, which a plain function cannot await.",
+            "Annotate it as Iterator, or write an async function.",
+        )
 
     def _twice(self) -> Iterator[tuple[str, str, str]]:
         seen: dict[tuple[str, str], str] = {}
@@ -181,7 +198,9 @@ class _Draft:
 
 
 def _is_content(one: Declared) -> bool:
-    return isinstance(one, JSONBody | RawBody) or (isinstance(one, Input | Group) and one.place in ("form", "file"))
+    return isinstance(one, JSONBody | RawBody | LinesBody) or (
+        isinstance(one, Input | Group) and one.place in ("form", "file")
+    )
 
 
 def _has_authentication() -> bool:

@@ -21,6 +21,7 @@ from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.problems import Problem
 
 _PROBLEM_TYPE = "application/problem+json"
+_SERIES = {"text/event-stream": "Events, the data of each a JSON value."}
 # Decorators that answer nothing themselves.
 _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
 
@@ -77,16 +78,14 @@ def _either(one: Object, other: Object) -> Object:
 
 
 def _content(answer: Answer, schemas: Schemas) -> Object:
-    if answer.media_type is None:
-        return {}
     if answer.adapter is None:
-        return {answer.media_type: {}}
+        return {media_type: {} for media_type in answer.media_types}
     schema = schemas.of(answer.adapter, "serialization")
     if not answer.is_stream:
-        return {answer.media_type: {"schema": schema}}
+        return {media_type: {"schema": schema} for media_type in answer.media_types}
     # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
-    lines = {"type": "string", "description": "One JSON value a line."}
-    return {answer.media_type: {"schema": lines, "x-item-schema": schema}}
+    series = {"type": "string", "description": _SERIES.get(answer.media_types[0], "One JSON value a line.")}
+    return {media_type: {"schema": series, "x-item-schema": schema} for media_type in answer.media_types}
 
 
 def _problems(

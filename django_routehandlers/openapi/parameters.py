@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from django_routehandlers.handlers.content import Content, FormBody, JSONBody, RawBody
 from django_routehandlers.handlers.inputs import Group, Input
+from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.openapi.schemas import Schema, Schemas, Wanted, as_text, json_of
 from django_routehandlers.openapi.templates import PathParameter
@@ -31,7 +32,7 @@ def wanted_by(plan: Plan) -> Iterator[Wanted]:
     named = content.values if isinstance(content, FormBody) else ()
     for one in (*plan.values, *named):
         yield one.adapter, "validation"
-    if isinstance(content, JSONBody | RawBody):
+    if isinstance(content, JSONBody | RawBody | LinesBody):
         yield content.adapter, "validation"
 
 
@@ -75,6 +76,10 @@ def request_body(content: Content, schemas: Schemas) -> Object:
             media = _form(content, schemas)
         case JSONBody():
             media = {"schema": _with_default(schemas.of(content.adapter, "validation"), content.default)}
+        case LinesBody():
+            # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
+            lines = {"type": "string", "description": "One JSON value a line."}
+            media = {"schema": lines, "x-item-schema": schemas.of(content.adapter, "validation")}
         case RawBody(kind="bytes"):
             media = {"schema": _FILE}
         case RawBody():

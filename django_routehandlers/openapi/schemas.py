@@ -178,6 +178,7 @@ _FAULT: Schema = {
             "type": "string",
             "description": "Where in the body: a JSON pointer as a URI fragment (RFC 6901, section 6).",
         },
+        "line": {"type": "integer", "minimum": 1, "description": "Which line, where the body is lines of JSON."},
         "in": {"type": "string", "enum": ["query", "header", "cookie", "form", "file"]},
         "parameter": {"type": "string", "description": "Name of the parameter, where the fault is not in the body."},
     },

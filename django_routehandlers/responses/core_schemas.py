@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from pydantic_core import PydanticCustomError, core_schema
 
 Node = Mapping[str, Any]
+"""One node of a core schema."""
 
 _PARTS = (
     "schema",
@@ -23,30 +24,12 @@ _PARTS = (
     "fields",
     "definitions",
 )
-_NATIVE = frozenset(
-    ("any", "none", "bool", "int", "float", "str", "decimal", "date", "time", "datetime", "uuid", "enum", "literal")
-    + ("nullable", "union", "tagged-union", "list", "tuple", "dict", "typed-dict", "typed-dict-field")
-    + ("definitions", "definition-ref")
-)
 _MANY = frozenset(("list", "tuple", "set", "frozenset", "json-or-python"))
-# Whatever else a node says changes how pydantic writes the value.
-_CHANGES = ("serialization", "serialization_alias", "serialization_exclude", "serialization_exclude_if")
-_TITLES = frozenset({"title", "extra_fields_behavior"})
 # Where a node has its values: in the same place, in an array, or in an object.
 _PLACES = {"nullable": "", "default": "", "union": "", "list": "[]", "tuple": "[]", "set": "[]", "dict": "{}"}
 
 SEVERAL_MODELS = "several_models"
 """The type of the error for an object that ``as_read()`` refuses to guess the model of."""
-
-
-def is_native(schema: Node) -> bool:
-    """Return whether values of *schema* are JSON, or scalars that ``encode_json`` writes as pydantic does."""
-    return (
-        schema["type"] in _NATIVE
-        and not any(schema.get(change) for change in (*_CHANGES, "computed_fields"))
-        and _TITLES.issuperset(schema.get("config", ()))
-        and all(is_native(part) for part in _parts(schema))
-    )
 
 
 def hide_private(schema: Node) -> dict[str, Any]:
@@ -113,7 +96,7 @@ def _skipping_instances(node: dict[str, Any]) -> dict[str, Any]:
     """Return *node*, whose function does not run on instances if it is a validator of their model."""
     if node["type"] not in ("function-after", "function-wrap"):
         return node
-    model = _without_functions(node)
+    model = without_functions(node)
     decorators = getattr(model.get("cls"), "__pydantic_decorators__", None)
     own = [] if decorators is None else [one.func for one in decorators.model_validators.values()]
     validate = node["function"]["function"]
@@ -151,9 +134,9 @@ def _guarded(union: Node, definitions: Mapping[str, Node]) -> dict[str, Any]:
 def _map_readers(
     node: Node, change: Callable[[Node, type, str], dict[str, Any]], definitions: Mapping[str, Node], place: str = ""
 ) -> dict[str, Any]:
-    model = _without_functions(node)
+    model = without_functions(node)
     if model["type"] == "definition-ref":
-        model = _without_functions(definitions.get(model["schema_ref"], model))
+        model = without_functions(definitions.get(model["schema_ref"], model))
     if model["type"] == "model" and model.get("config", {}).get("from_attributes"):
         return change(node, model["cls"], place)
     inner = "" if node["type"].startswith("function-") else _PLACES.get(node["type"])
@@ -204,7 +187,7 @@ def _judged(schema: Node) -> dict[str, Any]:
         case "json-or-python":
             return as_is(schema["python_schema"])
         case "tagged-union":
-            return {"type": "union", "choices": [as_is(one) for one in _parts(schema)]}
+            return {"type": "union", "choices": [as_is(one) for one in parts_of(schema)]}
         # What comes out of a function is of a type that only the function knows.
         case "function-after" | "function-wrap" | "function-plain" | "chain" | "generator" | "call":
             return {"type": "any"}
@@ -251,7 +234,8 @@ def _without_decimal(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
 
 
-def _without_functions(node: Node) -> Node:
+def without_functions(node: Node) -> Node:
+    """Return what the validating functions around *node* validate."""
     while node["type"].startswith("function-") and "schema" in node:
         node = node["schema"]
     return node
@@ -263,11 +247,12 @@ def _without(node: Node, *keys: str) -> dict[str, Any]:
 
 def _walk(node: Node) -> Iterator[Node]:
     yield node
-    for part in _parts(node):
+    for part in parts_of(node):
         yield from _walk(part)
 
 
-def _parts(node: Node) -> Iterator[Node]:
+def parts_of(node: Node) -> Iterator[Node]:
+    """Yield the nodes that *node* is made of."""
     for key in _PARTS:
         yield from _nodes(node.get(key))
 

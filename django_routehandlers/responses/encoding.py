@@ -30,10 +30,14 @@ from django_routehandlers.responses.jsonable import (
 # cached properties, and crashes the interpreter on a slot that was never set.
 # UTC is "Z", as pydantic and Django's own encoder write it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z
+_LINE = _PLAIN | orjson.OPT_APPEND_NEWLINE
 _OPTIONS = _PLAIN | orjson.OPT_NON_STR_KEYS
 
 # orjson's own limit, so that both ways refuse the same values.
 _MAX_DEPTH = 254
+
+# To look for a number in bytes takes an eighth of the time that bytes take.
+_LF, _CR = b"\n\r"
 
 _LINE_BREAKS = (
     ("\u0085".encode(), rb"\u0085"),
@@ -79,13 +83,23 @@ def encode_line(value: object) -> bytes:
     Raises:
         JSONEncodeError: As :func:`encode_json`.
     """
-    line = encode_json(value)
+    try:
+        line = orjson.dumps(value, default=simplify, option=_LINE)
+    except TypeError:
+        return as_line(encode_json(value))
+    if line.isascii() and line.index(_LF) == len(line) - 1 and _CR not in line:
+        return line
+    return as_line(line[:-1])
+
+
+def as_line(line: bytes) -> bytes:
+    """Return *line*, which is JSON, without what readers may take for the end of a line, and with that end."""
     if not line.isascii():
         for character, escape in _LINE_BREAKS:
             if character in line:
                 line = line.replace(character, escape)
     # Only a caller's own orjson.Fragment holds raw breaks, and there they are white space.
-    if b"\n" in line or b"\r" in line:
+    if _LF in line or _CR in line:
         line = line.replace(b"\n", b" ").replace(b"\r", b" ")
     return line + b"\n"
 

@@ -19,6 +19,8 @@ from pydantic import BaseModel
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import to_jsonable_python
 
+from django_routehandlers.responses.server_sent_event import ServerSentEvent
+
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer
 
@@ -43,6 +45,11 @@ def describe_refusal(value: object) -> str:
             return (
                 f"{type(value).__qualname__} is a Django model, which does not say what of it may be shown. "
                 "Use a pydantic model, or a dict of the fields to show."
+            )
+        case ServerSentEvent():
+            return (
+                "A ServerSentEvent is an event of an event stream, not JSON. "
+                "Return EventStreamResponse, or annotate AsyncIterator[ServerSentEvent]."
             )
         case _ if inspect.isawaitable(value):
             return "A coroutine has not run yet. Await it."

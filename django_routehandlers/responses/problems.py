@@ -98,7 +98,7 @@ class Refusal(Exception):
     A request that is answered with a problem, wherever that is found.
 
     Args:
-        status: HTTP status code, 400 to 499.
+        status: HTTP status code, 400 to 599.
         detail: What is wrong. It is sent to the client as it is.
         errors: All faults of an invalid request.
         headers: More header fields, such as ``Accept`` beside a 415.

@@ -24,13 +24,13 @@ from django_routehandlers.responses.core_schemas import (
     as_read,
     has_private,
     hide_private,
-    is_native,
     is_read_otherwise,
     may_write_constants,
     reads_many,
 )
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.responses.jsonable import JSONEncodeError, simplify, type_name
+from django_routehandlers.responses.native import flat_writer, is_native
 from django_routehandlers.responses.rows import readable
 
 _SHOWN_FAULTS = 5
@@ -62,6 +62,7 @@ class TypedEncoder:
             # The adapter makes the JSON schema of the same bytes, so it has to know.
             hidden = cast("Any", hide_private(schema))
             adapter.core_schema, adapter.serializer = hidden, SchemaSerializer(hidden)
+        self._write_flat = flat_writer(schema)
 
     def encode(self, value: object, *, is_checked: bool) -> bytes:
         """
@@ -79,6 +80,8 @@ class TypedEncoder:
             if is_checked:
                 self.check(value)
             return encode_json(value)
+        if self._write_flat is not None and not is_checked and (content := self._write_flat(value)) is not None:
+            return content
         instance = self._instance_of(value)
         if is_checked:
             self.check(instance)

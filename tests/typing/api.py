@@ -6,7 +6,15 @@ from typing import Annotated, Literal, assert_type
 
 from django.http import HttpRequest
 
-from django_routehandlers import Cookie, Form, Header, JSONResponse, NDJSONResponse
+from django_routehandlers import (
+    Cookie,
+    EventStreamResponse,
+    Form,
+    Header,
+    JSONResponse,
+    NDJSONResponse,
+    ServerSentEvent,
+)
 
 
 @dataclass
@@ -77,3 +85,23 @@ async def rows() -> AsyncIterator[dict[str, int]]:
 assert_type(JSONResponse(Product(1, "Kettle")), JSONResponse[Product, Literal[200]])
 assert_type(JSONResponse(Product(1, "Kettle")).data, Product)
 stream: NDJSONResponse = NDJSONResponse(rows(), status=200)
+
+
+async def ticks() -> AsyncIterator[ServerSentEvent[dict[str, int]]]:
+    """Yield events, one of them without data."""
+    yield ServerSentEvent({"n": 1}, event="tick", id="1")
+    yield ServerSentEvent(retry=1000)
+
+
+def streamed() -> NDJSONResponse[dict[str, int]]:
+    """Answer lines."""
+    return NDJSONResponse(rows())
+
+
+def evented() -> EventStreamResponse[dict[str, int]]:
+    """Answer events."""
+    return EventStreamResponse(ticks(), heartbeat=5)
+
+
+assert_type(streamed(), NDJSONResponse[dict[str, int]])
+assert_type(ServerSentEvent({"n": 1}), ServerSentEvent[dict[str, int]])

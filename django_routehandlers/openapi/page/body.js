@@ -84,15 +84,17 @@ function typeChoice(types, id, choose) {
 
 function editorFor(type, media, context) {
   if (FORMS.includes(type.split(";")[0].trim().toLowerCase())) return formEditor(type, media, context);
-  const isText = isJsonType(type) || /^text\//.test(type) || /[/+](xml|x-ndjson)$/.test(type);
+  const isText = isJsonType(type) || /^text\//.test(type) || /[/+](xml|x-ndjson|jsonl)$/.test(type);
   return isText ? textEditor(type, media, context) : rawEditor(type, media, context);
 }
 
 function textEditor(type, media, { resolve, newId, keeps }) {
   const json = isJsonType(type);
-  const examples = mediaExamples(media, resolve, keeps).map(([name, value]) => [
+  const item = media.itemSchema ?? media["x-item-schema"];
+  // One line of a series of them; of what is one value, a text that people can read.
+  const examples = mediaExamples(item ? { schema: item } : media, resolve, keeps).map(([name, value]) => [
     name,
-    typeof value === "string" && !json ? value : (JSON.stringify(value, null, 2) ?? ""),
+    typeof value === "string" && !json && !item ? value : (JSON.stringify(value, null, item ? 0 : 2) ?? ""),
   ]);
   const id = newId();
   const fault = element("p", { class: "hint fault", id: newId(), hidden: true, role: "status" });

@@ -1,0 +1,112 @@
+"""
+Stand between an ASGI server and Django for one request, and decide what content is asked for.
+
+Content that its reader would refuse is not read to its end; content that is read piece by piece
+is asked for when it is. A connection with content unread is closed behind the response.
+"""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+
+from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
+from django_routehandlers.engine.connection import abort
+from django_routehandlers.engine.shutdown import Shutdown
+
+Scope = dict[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Exchange:
+    """
+    One request and its response, as the server sees them; to call it is to receive a message.
+
+    Args:
+        is_limited: Tells whether the request's reader takes no more content than
+            ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, is_limited: Callable[[Scope], bool]) -> None:
+        self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
+        self._limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._size = 0
+        self._is_answered = asyncio.Event()
+        self._arriving: ArrivingContent | None = None
+        self.is_cut = False
+        """Whether the content is not read to its end."""
+
+    def arrive(self) -> ArrivingContent:
+        """Return the content as a file that asks for it when it is read."""
+        self._arriving = ArrivingContent(self._receive)
+        return self._arriving
+
+    def is_too_much(self, size: int) -> bool:
+        """Cut the content if *size* bytes are more than its reader takes; return whether it is cut."""
+        if self._limit is not None and size > self._limit:
+            # The reader is looked for once.
+            self._limit = None
+            self.is_cut = self._is_limited(self.scope)
+        return self.is_cut
+
+    async def __call__(self) -> Message:
+        """Return the next message that Django is to see."""
+        if self._arriving is not None:
+            return await self._arriving.listen()
+        if self.is_cut:
+            return await self._disconnect()
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        return {"type": "http.request"} if self.is_too_much(self._size) else message
+
+    async def _disconnect(self) -> Message:
+        # To ask a server for more is to ask the client to send more (RFC 9110, section 10.1.1).
+        await self._is_answered.wait()
+        while (message := await self._receive())["type"] == "http.request":
+            pass
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Hand a message of the response on to the server."""
+        if message["type"] == "http.response.start":
+            self._is_answered.set()
+            is_unread = self.is_cut
+            if self._arriving is not None:
+                is_unread = not self._arriving.is_complete
+                self._arriving.answer()
+            # The connection cannot be used again (RFC 9112, section 9.3). HTTP/2 has no such field.
+            if is_unread and self.scope["http_version"].startswith("1"):
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await self._send(message)
+
+    def watch(self, shutdown: Shutdown) -> None:
+        """Have *shutdown* watch the server."""
+        shutdown.watch(self._send)
+
+    def abort(self) -> None:
+        """Drop the connection, and what the client has not taken. Other requests may share one of HTTP/2."""
+        if self.scope["http_version"].startswith("1"):
+            abort(self._send)
+
+
+class TooBig(io.RawIOBase):
+    """Content that was not read to its end: whoever asks for it is told that it is too big."""
+
+    def _refuse(self, *args: object) -> NoReturn:
+        raise RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
+
+    read = readinto = readline = readlines = seek = seekable = __iter__ = __next__ = _refuse
+
+
+def stated_length(scope: Scope) -> int:
+    """Return the ``Content-Length`` in bytes; 0 where there is none that is a number."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            try:
+                return int(value)
+            except ValueError:
+                continue
+    return 0

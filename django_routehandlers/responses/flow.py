@@ -1,0 +1,298 @@
+"""
+Drive a stream from its first record to its end, however it ends.
+
+What is read and how it is framed is the same everywhere; how the producer is run depends on
+the server. So there is one body of logic, with two thin edges: ``read()`` for WSGI and
+``aread()`` for ASGI.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import cast
+
+from asgiref.sync import AsyncToSync, sync_to_async
+from django.core.signals import got_request_exception
+from django.http import HttpRequest
+
+from django_routehandlers.conf import get_config
+from django_routehandlers.responses.async_pump import AsyncPump
+from django_routehandlers.responses.direct_pump import DirectPump
+from django_routehandlers.responses.loop_pump import LoopPump
+from django_routehandlers.responses.open_streams import open_streams
+from django_routehandlers.responses.problems import Problem, Refusal, problem_for_exception
+from django_routehandlers.responses.records import is_spent, readable
+from django_routehandlers.responses.thread_pump import ThreadPump
+
+_logger = logging.getLogger("django.request")
+
+Encode = Callable[[object], bytes]
+"""What turns a value into JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the records of one media type become bytes."""
+
+    media_types: tuple[str, ...]
+    """The first is sent unless the client prefers another."""
+    frame: Callable[[object], bytes]
+    """Turns a record into bytes."""
+    frame_with: Callable[[Encode], Callable[[object], bytes]]
+    """Returns what turns a record into bytes, its values encoded by what is given."""
+    frame_error: Callable[[Problem], bytes]
+    """Turns what ends a stream early into its last bytes."""
+    heartbeat: bytes = b""
+    """What keeps a connection open and says nothing."""
+    grace: float | None = None
+    """Seconds after which the response starts without a record; ``None``: it waits for the first, or the end."""
+
+
+class Flow:
+    """
+    One stream: its records, how they are framed, and where it stands.
+
+    Args:
+        records: What is read, once.
+        name: What errors and the log call it.
+        heartbeat: Seconds of silence after which the framing's heartbeat is sent.
+    """
+
+    def __init__(self, records: object, framing: Framing, name: str, heartbeat: float | None = None) -> None:
+        self.records = readable(records, name)
+        self.framing = framing
+        self.frame = framing.frame
+        self.name = name
+        self.heartbeat = heartbeat
+        self.request: HttpRequest | None = None
+        self.cut_reason: str | None = None
+        """Why the stream was ended from outside; ``None`` where it was not."""
+        self._pump: AsyncPump | ThreadPump | None = None
+        self._sync_pump: DirectPump | LoopPump | None = None
+        self._reader: asyncio.Task[object] | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._context = copy_context()
+        self._closing: asyncio.Task[None] | None = None
+        self._is_open = False
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the producer is async."""
+        return not isinstance(self.records, Iterable)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the producer has been run, if only to its first record."""
+        return self._pump is not None or self._sync_pump is not None
+
+    async def astart(self) -> None:
+        """Run the producer to its first record on the event loop; raise what it raises before."""
+        self._open()
+        pump = self._pump = self._make_pump()
+        try:
+            await pump.ready(self.framing.grace)
+            if pump.early_error is not None:
+                raise pump.early_error
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def step(self) -> None:
+        """Run a sync producer to its first record in this thread, of which an event loop will read the rest."""
+        self._open()
+        pump = self._pump = ThreadPump(cast("Iterable[object]", self.records), self.frame)
+        pump.step()
+        if pump.early_error is not None:
+            self.close()
+            raise pump.early_error
+
+    def start(self) -> None:
+        """Run the producer to its first record in this thread; raise what it raises before."""
+        self._open()
+        pump = self._sync_pump = self._make_sync_pump()
+        try:
+            pump.ready(self.framing.grace)
+            if pump.early_error is not None:
+                raise pump.early_error
+        except BaseException:
+            self.close()
+            raise
+
+    async def aread(self) -> AsyncGenerator[bytes]:
+        """Yield what is ready, piece by piece, and the end as it comes."""
+        try:
+            if self._pump is None:
+                self._open(is_refused=False)
+                self._pump = self._make_pump()
+            pump = self._pump
+            self._check_cut()
+            self._reader = cast("asyncio.Task[object] | None", asyncio.current_task())
+            pump.resume()
+            if self.framing.grace is not None and pump.is_empty:
+                self.watch()
+                yield self.framing.heartbeat
+                self.unwatch()
+            while (piece := await pump.take(self.heartbeat)) != b"":
+                self.watch()
+                yield self.framing.heartbeat if piece is None else piece
+                self.unwatch()
+            self._check_cut()
+            if pump.error is not None:
+                # In a thread, as Django does it: receivers may ask the database.
+                last = await sync_to_async(self._report)(pump.error)
+                self.watch()
+                yield last
+                raise pump.error
+        finally:
+            self.unwatch()
+            await self.aclose()
+
+    def read(self) -> Generator[bytes]:
+        """Yield what is ready, piece by piece, and the end as it comes."""
+        try:
+            if self._sync_pump is None:
+                self._open(is_refused=False)
+                self._sync_pump = self._make_sync_pump()
+            pump = self._sync_pump
+            self._check_cut()
+            pump.resume()
+            if self.framing.grace is not None and self.is_async and pump.is_empty:
+                yield self.framing.heartbeat
+            while (piece := pump.take(self.heartbeat)) != b"":
+                yield self.framing.heartbeat if piece is None else piece
+                self._check_cut()
+            self._check_cut()
+            if pump.error is not None:
+                yield self._report(pump.error)
+                raise pump.error
+        finally:
+            self.close()
+
+    def cut(self, reason: str) -> None:
+        """End the stream now, broken off. May be called in any thread."""
+        if self.cut_reason is not None or not self._is_open:
+            return
+        self.cut_reason = reason
+        _logger.warning("%s: the stream was cut off: %s.", self.name, reason, extra={"request": self.request})
+        if self._reader is not None and not self._reader.done():
+            loop = self._reader.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._reader.cancel)
+        elif self._sync_pump is not None:
+            # Its thread reads on, and closes it.
+            self._sync_pump.abandon()
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Stop a producer that nobody will read, and wait for nothing. May be called in any thread."""
+        if self._sync_pump is not None:
+            self._sync_pump.drop()
+        elif self._pump is not None and (loop := self._pump.loop) is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._aclose_soon)
+        self._shut()
+
+    def _aclose_soon(self) -> None:
+        context = self._context.copy()
+        # The thread that a sync middleware lent to the view has moved on.
+        context.run(setattr, AsyncToSync.executors, "current", None)
+        # The loop itself holds tasks weakly.
+        self._closing = asyncio.get_running_loop().create_task(self.aclose(), context=context)
+
+    async def aclose(self) -> None:
+        """Stop the producer where it is, and wait until it has cleaned up."""
+        try:
+            if self._sync_pump is not None:
+                await sync_to_async(self.close)()
+            elif self._pump is not None:
+                error = self._pump.error
+                await self._pump.aclose()
+                self._log_end(error, self._pump.error)
+        finally:
+            self._shut()
+
+    def close(self) -> None:
+        """Stop the producer where it is, in this thread. What an event loop runs is told to stop."""
+        try:
+            if self._sync_pump is not None:
+                error = self._sync_pump.error
+                self._sync_pump.close()
+                self._log_end(error, self._sync_pump.error)
+            elif isinstance(self._pump, AsyncPump):
+                self.abandon()
+            elif self._pump is not None:
+                self._pump.close()
+            elif not self.is_async and callable(close := getattr(self.records, "close", None)):
+                # Lines that were never read close nothing.
+                close()
+        except Exception as error:
+            self._log_end(None, error)
+        finally:
+            self._shut()
+
+    def _log_end(self, before: Exception | None, after: Exception | None) -> None:
+        if after is not before:
+            _logger.error("%s: the end of its producer failed.", self.name, exc_info=after)
+
+    def _check_cut(self) -> None:
+        if self.cut_reason is not None:
+            raise ConnectionAbortedError(self.cut_reason)
+
+    def _open(self, *, is_refused: bool = True) -> None:
+        streams = open_streams()
+        if not streams.claim(self.records) or is_spent(self.records):
+            raise RuntimeError(
+                f"{self.name}: its generator is being read, or has been read, by another response. "
+                "A generator is read once. Call the generator function for each response."
+            )
+        if not streams.add(self, get_config().MAX_OPEN_STREAMS if is_refused else None):
+            raise Refusal(503, detail="Too many streams are open.", headers={"Retry-After": "1"})
+        self._is_open = True
+
+    def _shut(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            open_streams().discard(self)
+
+    def _make_pump(self) -> AsyncPump | ThreadPump:
+        if self.is_async:
+            return AsyncPump(cast("AsyncIterable[object]", self.records), self.frame)
+        return ThreadPump(cast("Iterable[object]", self.records), self.frame)
+
+    def _make_sync_pump(self) -> DirectPump | LoopPump:
+        if self.is_async:
+            return LoopPump(cast("AsyncIterable[object]", self.records), self.frame)
+        return DirectPump(cast("Iterable[object]", self.records), self.frame)
+
+    def _report(self, error: Exception) -> bytes:
+        """Log and signal what ended the stream; return what the client is told."""
+        if (problem := self._log(error)) is None:
+            try:
+                raise error
+            except Exception:
+                # Receivers look for the exception that is being handled.
+                got_request_exception.send(sender=None, request=self.request)
+        return self.framing.frame_error(problem or Problem.from_status(500))
+
+    def _log(self, error: Exception) -> Problem | None:
+        extra = {"status_code": 500, "request": self.request}
+        if (response := problem_for_exception(error)) is not None:
+            _logger.warning("%s: the stream broke off: %s.", self.name, type(error).__name__, extra=extra)
+            return response.problem
+        _logger.error("%s: the stream broke off.", self.name, exc_info=error, extra=extra)
+        return None
+
+    def watch(self) -> None:
+        """End the stream if its reader does not come back in time."""
+        self._reader = cast("asyncio.Task[object] | None", asyncio.current_task())
+        if (timeout := get_config().STREAM_SEND_TIMEOUT) is not None:
+            reason = f"its reader took nothing for {timeout:g} s"
+            self._stall = asyncio.get_running_loop().call_later(timeout, self.cut, reason)
+
+    def unwatch(self) -> None:
+        """Note that it has come back."""
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
