@@ -17,6 +17,7 @@ SOURCES = {
     for path in PACKAGE.rglob("*")
     if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
 }
+FILES_OF_METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +40,15 @@ def test_wheel_holds_the_package_and_its_metadata_only(built: Path) -> None:
     with wheel(built) as archive:
         names = set(archive.namelist())
     (info,) = {name.split("/")[0] for name in names if name.split("/")[0].endswith(".dist-info")}
-    assert names == SOURCES | {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")}
+    assert names == SOURCES | {f"{info}/{name}" for name in FILES_OF_METADATA}
     assert "django_routehandlers/py.typed" in names
+
+
+def test_wheel_brings_the_plugin_of_pytest_and_no_other(built: Path) -> None:
+    with wheel(built) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        text = archive.read(name).decode()
+    assert text.split() == ["[pytest11]", "routehandlers", "=", "django_routehandlers.testing.plugin"]
 
 
 def test_wheel_asks_for_no_django_with_known_faults(built: Path) -> None:
