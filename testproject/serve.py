@@ -45,21 +45,31 @@ class Trial:
     title: str
     path: str
     method: str = "GET"
-    show: Literal["body", "status", "stream"] = "body"
-    """``status`` shows the status line, then ``Allow`` and ``Location``, in lower case as uvicorn sends them."""
+    show: Literal["body", "status", "stream", "events"] = "body"
+    """
+    ``status`` shows the status line, then ``Allow`` and ``Location``, in lower case as uvicorn sends them;
+    ``stream`` the first lines, ``events`` all lines that are not empty.
+    """
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    """The body, where it is sent line by line."""
 
     def command(self, base: str) -> str:
         """Return the line to type into a shell."""
-        words = ["curl", {"body": "-s", "status": "-si", "stream": "-sN"}[self.show]]
+        words = ["curl", {"body": "-s", "status": "-si", "stream": "-sN", "events": "-sN"}[self.show]]
         if self.method != ("POST" if self.body else "GET"):
             words += ["-X", self.method]
         for name, value in self.headers.items():
             words += ["-H", f"{name}: {value}"]
         if self.body:
             words += ["-d", self.body]
-        return shlex.join([*words, base + self.path]) + self._filter()
+        if self.lines:
+            words += ["-T", "-"]
+        return self._feed() + shlex.join([*words, base + self.path]) + self._filter()
+
+    def _feed(self) -> str:
+        return shlex.join(["printf", "%s\\n", *self.lines]) + " | " if self.lines else ""
 
     def _filter(self) -> str:
         match self.show:
@@ -67,6 +77,8 @@ class Trial:
                 return " | grep -iE '^(http|allow|location)'"
             case "stream":
                 return f" | head -n {STREAMED_LINES}"
+            case "events":
+                return " | grep ."
             case _:
                 return ""
 
@@ -75,14 +87,16 @@ class Trial:
         response: HttpResponseBase = await client.generic(
             self.method,
             self.path,
-            self.body,
-            content_type="application/json" if self.body else "",
+            "".join(f"{line}\n" for line in self.lines) or self.body,
+            content_type=self.headers.get("Content-Type", ""),
             headers={key: value for key, value in self.headers.items() if key != "Content-Type"},
         )
         if self.show == "status":
             return "\n".join(_status_lines(response))
         if self.show == "stream":
-            return await _first_lines(cast("StreamingHttpResponse", response))
+            return await _lines(cast("StreamingHttpResponse", response), STREAMED_LINES)
+        if self.show == "events":
+            return await _lines(cast("StreamingHttpResponse", response))
         return response.content.decode()
 
 
@@ -108,6 +122,20 @@ TRIALS = [
     ),
     Trial("A method that the route does not have", "/api/products/1", "PATCH", "status"),
     Trial("The orders as a stream of lines", "/api/orders/export", show="stream"),
+    Trial("A job that says how far it has come", "/api/stocktake", "POST", "stream"),
+    Trial(
+        "Products line by line, read while they arrive",
+        "/api/products/import",
+        "POST",
+        lines=('{"name": "Elm Stool", "price": "69.90"}', '{"name": "Elm Box", "price": "26.90", "stock": 5}'),
+        headers={"Content-Type": "application/x-ndjson"},
+    ),
+    Trial(
+        "Orders as events, from behind the one that is named; without the limit they go on",
+        "/api/orders/live?limit=1",
+        show="events",
+        headers={"Last-Event-ID": "39"},
+    ),
     Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
 ]
 
@@ -119,14 +147,15 @@ def _status_lines(response: HttpResponseBase) -> Iterator[str]:
             yield f"{name.lower()}: {value}"
 
 
-async def _first_lines(response: StreamingHttpResponse) -> str:
+async def _lines(response: StreamingHttpResponse, count: int | None = None) -> str:
+    """Return the first lines of a stream that are not empty, all of them where none is said."""
     lines: list[bytes] = []
     async for chunk in cast("AsyncIterable[bytes]", response):
-        lines += chunk.splitlines()
-        if len(lines) >= STREAMED_LINES:
+        lines += filter(None, chunk.splitlines())
+        if count is not None and len(lines) >= count:
             break
     response.close()
-    return b"\n".join(lines[:STREAMED_LINES]).decode()
+    return b"\n".join(lines[:count]).decode()
 
 
 async def ask_all() -> list[str]:
@@ -153,6 +182,7 @@ def print_trials(base: str, answers: list[str]) -> None:
     database = settings.DATABASES["default"]
     print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
     print(f"Read and try its API in a browser: {base}{reverse('routes:openapi:page')}")
+    print(f"See streams arrive in a browser: {base}{reverse('routes:live')}")
     print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")
     for trial, answer in zip(TRIALS, answers, strict=True):
         print(f"# {trial.title}\n{trial.command(base)}\n{answer}\n", flush=True)

@@ -6,14 +6,10 @@ server that says exactly what arrived, so that they can be as unpleasant as they
 """
 
 import json
-import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,10 +23,9 @@ from selenium.webdriver.common.keys import Keys
 
 import django_routehandlers
 from browser import Browser, chromium
+from shop_server import running_shop
 
 PAGE = Path(django_routehandlers.__file__).parent / "openapi" / "page"
-SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
-START_LIMIT = 60  # seconds
 # As the package's own view sends it.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -179,24 +174,8 @@ def server(a_server: PageServer) -> PageServer:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the demo shop with DEBUG on, which is when the page is served."""
-    folder = tmp_path_factory.mktemp("shop")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}", "DEBUG": "1"}
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, str(SERVE), "--port", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_LIMIT
-        while url not in (folder / "log").read_text():
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, "the shop did not start"
-            time.sleep(0.05)
+    with running_shop(tmp_path_factory.mktemp("shop"), debug=True) as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 def send(browser: Browser) -> str:

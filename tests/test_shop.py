@@ -564,6 +564,72 @@ def test_head_of_a_stream_has_its_header_and_no_body(ask: Ask) -> None:
     assert (reply.status, reply.headers["Content-Type"], reply.body) == (200, "application/x-ndjson", b"")
 
 
+def test_a_job_says_how_far_it_has_come(ask: Ask) -> None:
+    reply = ask("POST", "/api/stocktake")
+    assert reply.headers["Content-Type"] == "application/x-ndjson"
+    assert reply.lines[0] == {"product": "oak-chair", "stock": OAK_CHAIR["stock"], "done": 1, "total": 36}
+    assert [line["done"] for line in reply.lines] == list(range(1, 37))
+
+
+def test_orders_go_on_behind_the_last_one_that_the_client_knows(ask: Ask) -> None:
+    reply = ask("GET", "/api/orders/live?limit=2", **{"Last-Event-ID": "7"})
+    assert reply.headers["Content-Type"] == "text/event-stream"
+    events = [(number, ask("GET", f"/api/orders/{number}").body) for number in (8, 9)]
+    assert reply.body == b"retry: 1000\n\n" + b"".join(
+        b"event: order\nid: %d\ndata: %b\n\n" % event for event in events
+    )
+
+
+def test_a_client_that_knows_no_order_begins_with_the_newest(ask: Ask) -> None:
+    assert b"\nid: 40\n" in ask("GET", "/api/orders/live?limit=1").body
+
+
+def test_an_order_is_sent_when_it_has_been_placed(ask: Ask) -> None:
+    ask("POST", "/api/orders", {"customer": 1, "lines": [{"product": 1, "quantity": 1}]})
+    assert b"\nid: 41\n" in ask("GET", "/api/orders/live?limit=1", **{"Last-Event-ID": "40"}).body
+
+
+def test_a_last_order_that_is_no_number_is_refused(ask: Ask) -> None:
+    reply = ask("GET", "/api/orders/live", **{"Last-Event-ID": "forty"})
+    assert (reply.status, reply.faults) == (422, ["Last-Event-Id"])
+
+
+NDJSON = "application/x-ndjson"
+
+
+def test_lines_of_products_are_added(ask: Ask) -> None:
+    lines = '{"name": "Elm Stool", "price": "69.90"}\n{"name": "Elm Box", "price": "26.90", "stock": 5}'
+    reply = ask("POST", "/api/products/import", lines, content_type=NDJSON)
+    assert (reply.status, reply.json) == (200, {"lines": 2, "products": 38})
+    added = Product.objects.filter(slug__in=["elm-stool", "elm-box"]).order_by("slug")
+    assert [(product.name, str(product.price), product.stock) for product in added] == [
+        ("Elm Box", "26.90", 5),
+        ("Elm Stool", "69.90", 0),
+    ]
+
+
+def test_lines_that_are_sent_again_change_nothing(ask: Ask) -> None:
+    lines = '{"name": "Oak Chair", "price": "1"}\n{"name": "Elm Box", "price": "26.90"}\n'
+    answers = [ask("POST", "/api/products/import", lines + lines, content_type=NDJSON).json for _ in range(2)]
+    assert answers == [{"lines": 4, "products": 37}] * 2
+    assert str(Product.objects.get(slug="oak-chair").price) == OAK_CHAIR["price"]
+
+
+def test_a_line_that_does_not_fit_is_named_and_those_before_its_batch_are_kept(ask: Ask) -> None:
+    lines = [json.dumps({"name": f"Elm Box {number}", "price": "1"}) for number in range(600)]
+    lines[550] = '{"name": "Elm", "price": "-1"}'
+    reply = ask("POST", "/api/products/import", "\n".join(lines), content_type=NDJSON)
+    assert (reply.status, reply.json["errors"][0]["line"], reply.faults) == (422, 551, ["#/price"])
+    assert Product.objects.count() == 36 + 500
+
+
+def test_the_live_page_runs_its_own_scripts_alone(ask: Ask) -> None:
+    reply = ask("GET", "/live")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
+    assert b"<script>" not in reply.body
+
+
 def test_sync_handlers_use_the_orm_as_one_knows_it(ask: Ask) -> None:
     customer = {"id": 1, "name": "Ada Abbott", "email": "ada.abbott@example.com"}
     orders = list(Order.objects.filter(customer=1).values_list("pk", flat=True))
@@ -644,6 +710,7 @@ PATHS = [
     "/api/newsletter",
     "/api/orders",
     "/api/orders/export",
+    "/api/orders/live",
     "/api/orders/placed/{day}",
     "/api/orders/receipts/{receipt}",
     "/api/orders/status/{status}",
@@ -652,6 +719,7 @@ PATHS = [
     "/api/products/by-name/{slug}",
     "/api/products/count",
     "/api/products/export",
+    "/api/products/import",
     "/api/products/prices",
     "/api/products/{id}",
     "/api/products/{id}/price",
@@ -661,6 +729,7 @@ PATHS = [
     "/api/search",
     "/api/search/{field}/{text}",
     "/api/stock",
+    "/api/stocktake",
     "/support/articles",
     "/support/articles/{slug}",
     "/support/hours",

@@ -101,6 +101,22 @@ class Search(BaseModel):
     size: Annotated[int, Field(ge=1, le=100, description="Products on a page.")] = 20
 
 
+class Imported(BaseModel):
+    """What has become of lines of products."""
+
+    lines: Annotated[int, Field(description="Lines that have been read.")]
+    products: Annotated[int, Field(description="Products in the shop, now.")]
+
+
+class Counted(BaseModel):
+    """One product that has been counted, and how far the counting has come."""
+
+    product: Annotated[str, Field(description="Slug of the product.")]
+    stock: int
+    done: Annotated[int, Field(description="Products that have been counted.")]
+    total: Annotated[int, Field(description="Products to count.")]
+
+
 class ProductPage(BaseModel):
     """One page of products."""
 

@@ -12,6 +12,7 @@ async def GET() -> dict[str, str]:
         "orders": reverse("routes:api-orders"),
         "customers": reverse("routes:api-customers"),
         "rates": reverse("routes:api-rates"),
+        "live": reverse("routes:live"),
         "help": reverse("routes:articles-slug", kwargs={"slug": ["orders", "returns"]}),
         "about": reverse("routes:about"),
         "admin": reverse("admin:index"),
