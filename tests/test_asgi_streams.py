@@ -376,6 +376,7 @@ def read_streams(server: Server, target: str, count: int) -> ExitStack:
     return stack
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 @pytest.mark.parametrize("target", ["/feed", "/plain"])
 @pytest.mark.usefixtures("many_files")

@@ -25,6 +25,8 @@ import django_routehandlers
 from browser import Browser, chromium
 from shop_server import running_shop
 
+pytestmark = pytest.mark.browser
+
 PAGE = Path(django_routehandlers.__file__).parent / "openapi" / "page"
 # As the package's own view sends it.
 POLICY = (

@@ -296,6 +296,7 @@ def test_a_stream_that_fails_is_seen_to_be_broken_off(server: Server, how: str) 
     server.wait_for_log("ValueError: secret")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hot", "hot_sync"])
 def test_others_are_answered_while_a_producer_never_waits(server: Server, home: Path, how: str) -> None:
     """Invariant 67: one client reads what it can, another has left, and the rest wait for nobody."""

@@ -19,6 +19,8 @@ from docs_project import ROOT, Project
 from servers import Server, make_project, serve
 from shop_server import running_shop
 
+pytestmark = pytest.mark.browser
+
 RETRY = 0.3  # seconds
 SETTINGS = """
     LOGGING = {"version": 1, "handlers": {}}

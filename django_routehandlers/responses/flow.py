@@ -127,7 +127,7 @@ class Flow:
                 self._open(is_refused=False)
                 self._pump = self._make_pump()
             pump = self._pump
-            self._check_cut()
+            self.check_cut()
             self._reader = cast("asyncio.Task[object] | None", asyncio.current_task())
             pump.resume()
             if self.framing.grace is not None and pump.is_empty:
@@ -138,7 +138,7 @@ class Flow:
                 self.watch()
                 yield self.framing.heartbeat if piece is None else piece
                 self.unwatch()
-            self._check_cut()
+            self.check_cut()
             if pump.error is not None:
                 # In a thread, as Django does it: receivers may ask the database.
                 last = await sync_to_async(self._report)(pump.error)
@@ -156,14 +156,14 @@ class Flow:
                 self._open(is_refused=False)
                 self._sync_pump = self._make_sync_pump()
             pump = self._sync_pump
-            self._check_cut()
+            self.check_cut()
             pump.resume()
             if self.framing.grace is not None and self.is_async and pump.is_empty:
                 yield self.framing.heartbeat
             while (piece := pump.take(self.heartbeat)) != b"":
                 yield self.framing.heartbeat if piece is None else piece
-                self._check_cut()
-            self._check_cut()
+                self.check_cut()
+            self.check_cut()
             if pump.error is not None:
                 yield self._report(pump.error)
                 raise pump.error
@@ -236,7 +236,8 @@ class Flow:
         if after is not before:
             _logger.error("%s: the end of its producer failed.", self.name, exc_info=after)
 
-    def _check_cut(self) -> None:
+    def check_cut(self) -> None:
+        """Raise ConnectionAbortedError where the stream was ended from outside."""
         if self.cut_reason is not None:
             raise ConnectionAbortedError(self.cut_reason)
 

@@ -142,7 +142,7 @@ class StreamResponse(StreamingHttpResponse):
         content = self._flow.read() if self._is_bare and self.is_async else self._content
         if isinstance(content, Iterator):
             return content
-        self._wrapped = _read_on_loop(content)
+        self._wrapped = _read_on_loop(content, self._flow)
         return self._wrapped
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -204,13 +204,14 @@ class StreamResponse(StreamingHttpResponse):
         self._own = self._source
 
 
-def _read_on_loop(content: AsyncIterable[bytes]) -> Generator[bytes]:
+def _read_on_loop(content: AsyncIterable[bytes], flow: Flow) -> Generator[bytes]:
     """Read what middleware has made of an async stream, for WSGI."""
     pump = LoopPump(content, _as_it_is)
     try:
         pump.resume()
         while piece := pump.take():
             yield piece
+        flow.check_cut()
         if pump.error is not None:
             raise pump.error
     finally:
