@@ -302,6 +302,7 @@ STATE = """
     """
 
 
+@pytest.mark.django_db
 def test_a_call_from_sync_code_uses_its_thread_as_under_django(site: Site) -> None:
     """A test in a transaction sees what its views write."""
     site.serve({"none/route.py": STATE})
