@@ -16,6 +16,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
 import django
+from asgiref.sync import AsyncToSync
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
@@ -25,12 +26,13 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils import translation
 
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
-from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length
+from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length, stop_arriving
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.threads import has_thread, own_thread
 from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.lines import LinesBody
+from django_routehandlers.handlers.streaming import nothing
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.open_streams import open_streams, request_streams
 from django_routehandlers.responses.stream import StreamResponse
@@ -65,7 +67,7 @@ class RouteASGIHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shutdown = Shutdown(lambda: open_streams().cut_all(_STOPS))
+        self._shutdown = Shutdown(_stop)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on a thread of its own."""
@@ -79,6 +81,7 @@ class RouteASGIHandler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send, _is_limited)
+        exchange.watch(self._shutdown)
         async with request_streams():
             await super().handle(scope, exchange, exchange.send)
 
@@ -88,7 +91,9 @@ class RouteASGIHandler(ASGIHandler):
             await super().send_response(response, send)
             return
         exchange = cast("Exchange", send.__self__)
-        exchange.watch(self._shutdown)
+        if exchange.scope["method"] == "HEAD":
+            # Of a plain view: a route has no producer in it. The server would throw away what is sent.
+            response.streaming_content = nothing()
         if self._shutdown.has_begun:
             response.cut(_STOPS)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -131,12 +136,23 @@ class RouteASGIHandler(ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to *request*."""
-        response = await super().run_get_response(request)
+        bridge = getattr(AsyncToSync.executors, "current", None)
+        try:
+            response = await super().run_get_response(request)
+        finally:
+            # asgiref leaves that of a sync middleware behind where the request is cancelled, and all that
+            # is still to be done in a thread would fail.
+            AsyncToSync.executors.current = bridge
         content = vars(request)["_stream"]
         # A stream may read on while it is sent.
         if isinstance(content, ArrivingContent) and not response.streaming:
             content.abandon()
         return response
+
+
+def _stop() -> None:
+    open_streams().cut_all(_STOPS)
+    stop_arriving()
 
 
 def _is_limited(scope: Scope) -> bool:

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ from django.utils.decorators import async_only_middleware
 
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
+from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.open_streams import open_streams
 from servers import Server, make_project, poll, serve
 
@@ -404,3 +405,42 @@ def test_idle_streams_hold_no_threads_and_little_memory_and_leave_nothing(tmp_pa
             # KB. Of few streams each, what the process comes to hold anyway is a larger part.
             assert (figure("VmRSS") - memory) / STREAMS < (60 if FULL else 120)
         poll(is_as_before, limit=20, what="all streams to end", on=server)
+
+
+def test_head_of_a_plain_view_runs_no_producer(site: Site) -> None:
+    """Invariant 66. A server throws away what is sent in answer to a HEAD, for ever if need be."""
+    site.serve({"none/route.py": STATE})
+    begun: list[int] = []
+
+    async def endless() -> AsyncIterator[int]:
+        begun.append(1)
+        while True:
+            yield 1
+
+    async def view(request: HttpRequest) -> NDJSONResponse:
+        return NDJSONResponse(endless())
+
+    sys.modules[site.settings.ROOT_URLCONF].urlpatterns = [path("numbers", view)]
+
+    async def ask(application: Any) -> Exchange:
+        exchange = Exchange("/numbers")
+        exchange.scope["method"] = "HEAD"
+        await exchange.run(application)
+        return exchange
+
+    exchange = asyncio.run(ask(get_asgi_application()))
+    body = b"".join(message.get("body", b"") for message in exchange.messages)
+    assert (exchange.messages[0]["status"], body, exchange.is_complete, begun) == (200, b"", True, [])
+
+
+def test_a_long_record_leaves_in_parts(site: Site) -> None:
+    """Invariant 68: each part has the time of its own in which a slow reader takes it."""
+    site.serve({"long/route.py": 'def GET():\n    yield "x" * 1_000_000'})
+
+    async def ask(application: Any) -> list[int]:
+        exchange = Exchange("/long")
+        await exchange.run(application)
+        return [len(message["body"]) for message in exchange.messages if message.get("body")]
+
+    sizes = asyncio.run(ask(get_asgi_application()))
+    assert (sum(sizes), max(sizes)) == (1_000_003, 65536)

@@ -5,7 +5,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -485,3 +485,15 @@ def test_last_event_id_is_read_as_utf_8_on_a_real_server(server: Server, sent: b
     reply = server.send("GET", "/ids", f"Last-Event-ID: {sent.decode('latin-1')}")
 
     assert (reply.status, json.loads(reply.body)) == (200, [expected, ""])
+
+
+def test_members_of_an_enum_are_sent_as_their_text() -> None:
+    class Kind(str, Enum):  # noqa: UP042 - a StrEnum formats itself as its text
+        SALE = "sale"
+
+    class Loud(str):
+        def __format__(self, spec: str) -> str:
+            return "x\n\nevent: admin"
+
+    event = ServerSentEvent(Kind.SALE, event=Kind.SALE, id=Loud("7"), comment=Kind.SALE)
+    assert frame(event) == b": sale\nevent: sale\nid: 7\ndata: sale\n\n"

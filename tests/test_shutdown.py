@@ -100,6 +100,39 @@ ROUTES = {
         async def GET(run):
             return NDJSONResponse(lines(run))
         """,
+    "uploads/[run]/route.py": """
+        from collections.abc import AsyncIterator
+        from pathlib import Path
+
+        async def POST(run, body: AsyncIterator[int]):
+            try:
+                async for number in body:
+                    Path(f"{run}.begun").touch()
+            finally:
+                Path(f"{run}.ended").touch()
+        """,
+    "waits/[run]/route.py": """
+        from collections.abc import Iterator
+        from pathlib import Path
+
+        def POST(run, body: Iterator[int]):
+            try:
+                for number in body:
+                    Path(f"{run}.begun").touch()
+            finally:
+                Path(f"{run}.ended").touch()
+        """,
+    "slow/[run]/route.py": """
+        import asyncio
+        from collections.abc import AsyncIterator
+        from pathlib import Path
+
+        async def POST(run, body: AsyncIterator[int]):
+            numbers = [number async for number in body]
+            Path(f"{run}.begun").touch()
+            await asyncio.sleep(0.5)
+            return numbers
+        """,
 }
 
 
@@ -171,6 +204,40 @@ def test_streams_end_within_a_second_when_the_server_stops(server: Server, home:
     assert server.log.count(STOPS) == 3
     assert "Traceback" not in server.log
     assert "without completing" not in server.log
+
+
+@contextmanager
+def upload(server: Server, home: Path, kind: str, *, length: int = 100) -> Iterator[tuple[socket.socket, str]]:
+    """Begin an upload, and wait until its handler has had the first number."""
+    run = f"{kind}-{server.port}"
+    fields = f"Host: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\nContent-Length: {length}\r\n"
+    with server.connect() as connection:
+        connection.sendall(f"POST /{kind}/{run} HTTP/1.1\r\n{fields}\r\n1\n".encode())
+        poll(lambda: (home / f"{run}.begun").exists() or None, limit=10, what=f"the first number of {run}", on=server)
+        yield connection, run
+
+
+def test_uploads_that_are_being_read_end_when_the_server_stops(server: Server, home: Path) -> None:
+    """Invariant 66: async and sync readers alike, as if their clients had left; no other request has to come before."""
+    with upload(server, home, "uploads") as (one, first), upload(server, home, "waits") as (two, second):
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        for run in (first, second):
+            poll(ended(home, run), limit=5, what=f"the end of {run}", on=server)
+        took = time.monotonic() - start
+        bodies = [rest_of(connection) for connection in (one, two)]
+        server.process.wait(10)
+    assert took < 1
+    assert [body for body in bodies if body.startswith(b"HTTP/1.1 2")] == []
+    assert "Traceback" not in server.log
+    assert "without starting response" not in server.log
+
+
+def test_an_upload_that_has_come_whole_is_still_answered_when_the_server_stops(server: Server, home: Path) -> None:
+    with upload(server, home, "slow", length=2) as (connection, _):
+        server.process.send_signal(signal.SIGTERM)
+        assert rest_of(connection).endswith(b"[1]")
+        server.process.wait(10)
 
 
 def test_ctrl_c_ends_streams_too(home: Path) -> None:

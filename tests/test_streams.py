@@ -842,3 +842,32 @@ def test_a_request_of_another_kind_may_start_a_stream() -> None:
         return await sync_to_async(response.getvalue)()
 
     assert asyncio.run(check()) == b"0\n1\n"
+
+
+class Custom(BaseException):
+    """What no handler of exceptions sees."""
+
+
+@pytest.mark.parametrize("error", [Custom, GeneratorExit])
+def test_what_is_no_exception_breaks_a_stream_off_too(error: type[BaseException]) -> None:
+    """Invariant 70."""
+
+    async def rows() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(0.01)
+        raise error
+
+    response = NDJSONResponse(rows())
+    parts: list[bytes] = []
+    with pytest.raises(RuntimeError, match=f"The producer was ended by {error.__name__}"):
+        parts.extend(response)
+    assert json.loads(parts[-1].splitlines()[-1])["error"]["status"] == 500
+
+
+def test_a_stream_says_that_it_is_encoded_already() -> None:
+    response = NDJSONResponse([1])
+    assert ("Content-Encoding" in response, response["Content-Encoding"], dict(response.items())) == (
+        True,
+        "identity",
+        {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"},
+    )

@@ -10,7 +10,7 @@ import io
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import RequestAborted, RequestDataTooBig, SynchronousOnlyOperation
@@ -37,13 +37,14 @@ class ArrivingContent(io.BufferedIOBase):
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         # A server is asked by one task at a time.
         self._asking = asyncio.Lock()
+        self._asker: asyncio.Task[Any] | None = None
         self._may_listen, self._taken = asyncio.Event(), asyncio.Event()
         self._ahead = self._rest = b""
         self._is_abandoned = False
         self.is_complete = False
         """Whether the client has sent all of it."""
         self.has_left = False
-        """Whether the client went before that."""
+        """Whether the client went before that, or is treated so."""
 
     # What happens to the request
 
@@ -55,6 +56,19 @@ class ArrivingContent(io.BufferedIOBase):
     def answer(self) -> None:
         """Say that the response begins: from here on a client that waits to be asked is asked."""
         self._may_listen.set()
+
+    def stop(self) -> None:
+        """End what still arrives and is still wanted, as if the client had left. Any thread may call it."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if not (self.is_complete or self._is_abandoned or self.has_left):
+            self.has_left = True
+            self._may_listen.set()
+            self._taken.set()
+            if self._asker is not None:
+                self._asker.cancel()
 
     async def listen(self) -> Message:
         """Return the message that the client has left; content that comes before it is left to the reader."""
@@ -71,7 +85,7 @@ class ArrivingContent(io.BufferedIOBase):
         async with self._asking:
             # Another may have asked meanwhile.
             if is_due() and not self.has_left:
-                message = await self._receive()
+                message = await self._receive_or_stop()
                 if message["type"] == "http.disconnect":
                     self.has_left = True
                 elif not self.is_complete:
@@ -80,6 +94,19 @@ class ArrivingContent(io.BufferedIOBase):
                 if self.has_left or self.is_complete:
                     self._may_listen.set()
 
+    async def _receive_or_stop(self) -> Message:
+        task = self._asker = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelled = task.cancelling()
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            # stop() cancels once, to end the wait and not the task. Whoever else cancels means the task.
+            if not self.has_left or task.uncancel() > cancelled:
+                raise
+            return {"type": "http.disconnect"}
+        finally:
+            self._asker = None
+
     # Readers
 
     async def aread_part(self) -> bytes:
@@ -87,7 +114,8 @@ class ArrivingContent(io.BufferedIOBase):
         Return what has arrived next, at least a byte of it; ``b""`` at the end.
 
         Raises:
-            RequestAborted: The client left before the end. Mostly the task is cancelled before that.
+            RequestAborted: The client left before the end, or the server stops. Mostly the task is
+                cancelled before that.
         """
         if asyncio.get_running_loop() is not self._loop:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._next(), self._loop))
@@ -103,7 +131,7 @@ class ArrivingContent(io.BufferedIOBase):
         Return what ``aread_part()`` does, in a worker thread.
 
         Raises:
-            UnreadablePostError: The client left before the end.
+            UnreadablePostError: The client left before the end, or the server stops.
             SynchronousOnlyOperation: It is called on the event loop, which must not wait.
         """
         if threading.get_ident() == self._thread:

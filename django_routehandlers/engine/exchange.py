@@ -8,7 +8,9 @@ is asked for when it is. A connection with content unread is closed behind the r
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -36,13 +38,17 @@ class Exchange:
         self._size = 0
         self._is_answered = asyncio.Event()
         self._arriving: ArrivingContent | None = None
+        self._shutdown: Shutdown | None = None
         self.is_cut = False
         """Whether the content is not read to its end."""
 
     def arrive(self) -> ArrivingContent:
         """Return the content as a file that asks for it when it is read."""
-        self._arriving = ArrivingContent(self._receive)
-        return self._arriving
+        content = self._arriving = ArrivingContent(self._receive)
+        arriving_contents().add(content)
+        if self._shutdown is not None and self._shutdown.has_begun:
+            content.stop()
+        return content
 
     def is_too_much(self, size: int) -> bool:
         """Cut the content if *size* bytes are more than its reader takes; return whether it is cut."""
@@ -55,7 +61,11 @@ class Exchange:
     async def __call__(self) -> Message:
         """Return the next message that Django is to see."""
         if self._arriving is not None:
-            return await self._arriving.listen()
+            message = await self._arriving.listen()
+            if self._shutdown is not None and self._shutdown.has_begun:
+                # The client may be there still, and has no answer to wait for.
+                self.abort()
+            return message
         if self.is_cut:
             return await self._disconnect()
         message = await self._receive()
@@ -83,13 +93,26 @@ class Exchange:
         await self._send(message)
 
     def watch(self, shutdown: Shutdown) -> None:
-        """Have *shutdown* watch the server."""
+        """Have *shutdown* watch the server; content that arrives once it has begun is stopped."""
+        self._shutdown = shutdown
         shutdown.watch(self._send)
 
     def abort(self) -> None:
         """Drop the connection, and what the client has not taken. Other requests may share one of HTTP/2."""
         if self.scope["http_version"].startswith("1"):
             abort(self._send)
+
+
+@lru_cache(maxsize=1)
+def arriving_contents() -> "WeakSet[ArrivingContent]":
+    """Return the contents of this process that may be arriving, held weakly."""
+    return WeakSet()
+
+
+def stop_arriving() -> None:
+    """End all content that is still arriving, as if its clients had left."""
+    for content in list(arriving_contents()):
+        content.stop()
 
 
 class TooBig(io.RawIOBase):

@@ -31,7 +31,8 @@ def start(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """As ``start_on_loop()``, in a thread that has no event loop."""
     prepared = _prepared(request, response)
     if isinstance(prepared, StreamResponse) and prepared is response:
-        if request_thread.get() is not None:
+        # Not for a sync producer: each change of threads is a chance to be cancelled halfway.
+        if prepared.is_async_source and request_thread.get() is not None:
             async_to_sync(_rest)(prepared)
         prepared.start(request)
     return prepared
@@ -53,15 +54,16 @@ def _prepared(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
 def _without_stream(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return the header of a stream that is never run; Django closes what the stream holds when it closes this."""
     # An empty stream, not an empty body: of that, middleware would send the length, and store it in the cache.
-    nothing = _nothing() if isinstance(request, ASGIRequest) else iter(())
+    content = nothing() if isinstance(request, ASGIRequest) else iter(())
     kind = NDJSONResponse if isinstance(response, StreamResponse) else StreamingHttpResponse
-    bare = kind(nothing, status=response.status_code)
+    bare = kind(content, status=response.status_code)
     bare.reason_phrase, bare.headers, bare.cookies = response.reason_phrase, response.headers, response.cookies
     # Not response.close(): the request has not finished, and middleware may still use the database.
     vars(bare)["_resource_closers"].extend(vars(response)["_resource_closers"])
     return bare
 
 
-async def _nothing() -> AsyncGenerator[bytes]:
+async def nothing() -> AsyncGenerator[bytes]:
+    """Yield nothing: a stream without content."""
     for part in ():
         yield part

@@ -7,7 +7,7 @@ timer decides, and no line waits for another.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, suppress
 from contextvars import Context, copy_context
@@ -22,6 +22,7 @@ PIECE = 65536
 _TURN = 0.002  # seconds that a producer which never waits keeps the loop to itself
 _REIGN = 0.005  # seconds after which it lets other threads run
 _PAUSE = 0.0001  # seconds
+_CLEANING = 10  # seconds that a producer may take to clean up
 _LULL = 0.001  # seconds that a producer may pass in giving way to other tasks, and no more
 
 
@@ -103,7 +104,9 @@ class AsyncPump:
             return
         self._change_thread()
         self._cancel()
-        await asyncio.wait([self._task])
+        _, pending = await asyncio.wait([self._task], timeout=_CLEANING)
+        if pending:
+            self.error = RuntimeError(f"The producer was cancelled {_CLEANING} s ago, and goes on. It is left alone.")
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -143,12 +146,14 @@ class AsyncPump:
                 await _Steps(self._drive(self._pull(iterator)))
         except Exception as error:
             self.error = error
-        except asyncio.CancelledError as error:
-            # By somebody else, such as a loop that ends: what is there is not the whole.
+        except BaseException as error:
+            # Cancelled by somebody else, such as a loop that ends; or what no handler of exceptions should
+            # see. What is there is not the whole.
             if not self._is_closing:
-                self.error = RuntimeError("The producer was cancelled.")
+                self.error = RuntimeError(f"The producer was ended by {type(error).__name__}.")
                 self.error.__cause__ = error
-            raise
+            if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+                raise
         finally:
             self._has_ended = True
             _release(self._reader)
@@ -241,3 +246,12 @@ class _Steps:
 def _release(future: "asyncio.Future[None] | None") -> None:
     if future is not None and not future.done():
         future.set_result(None)
+
+
+def parts_of(piece: bytes) -> Iterator[bytes]:
+    """Yield a piece in parts that a slow reader takes in time, each of its own: a record may have any length."""
+    if len(piece) <= 2 * PIECE:
+        yield piece
+        return
+    for start in range(0, len(piece), PIECE):
+        yield piece[start : start + PIECE]

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 from django_routehandlers.conf import get_config
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.responses.events import HEARTBEAT, frame_error, frame_event
-from django_routehandlers.responses.flow import Encode, Framing
+from django_routehandlers.responses.framing import Encode, Framing
 from django_routehandlers.responses.server_sent_event import ServerSentEvent
 from django_routehandlers.responses.stream import StreamResponse
 

@@ -8,9 +8,8 @@ the server. So there is one body of logic, with two thin edges: ``read()`` for W
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import cast
 
 from asgiref.sync import AsyncToSync, sync_to_async
@@ -18,8 +17,9 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest
 
 from django_routehandlers.conf import get_config
-from django_routehandlers.responses.async_pump import AsyncPump
+from django_routehandlers.responses.async_pump import AsyncPump, parts_of
 from django_routehandlers.responses.direct_pump import DirectPump
+from django_routehandlers.responses.framing import Framing
 from django_routehandlers.responses.loop_pump import LoopPump
 from django_routehandlers.responses.open_streams import open_streams
 from django_routehandlers.responses.problems import Problem, Refusal, problem_for_exception
@@ -27,27 +27,6 @@ from django_routehandlers.responses.records import is_spent, readable
 from django_routehandlers.responses.thread_pump import ThreadPump
 
 _logger = logging.getLogger("django.request")
-
-Encode = Callable[[object], bytes]
-"""What turns a value into JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How the records of one media type become bytes."""
-
-    media_types: tuple[str, ...]
-    """The first is sent unless the client prefers another."""
-    frame: Callable[[object], bytes]
-    """Turns a record into bytes."""
-    frame_with: Callable[[Encode], Callable[[object], bytes]]
-    """Returns what turns a record into bytes, its values encoded by what is given."""
-    frame_error: Callable[[Problem], bytes]
-    """Turns what ends a stream early into its last bytes."""
-    heartbeat: bytes = b""
-    """What keeps a connection open and says nothing."""
-    grace: float | None = None
-    """Seconds after which the response starts without a record; ``None``: it waits for the first, or the end."""
 
 
 class Flow:
@@ -93,6 +72,8 @@ class Flow:
         pump = self._pump = self._make_pump()
         try:
             await pump.ready(self.framing.grace)
+            if self.cut_reason is not None:
+                raise Refusal(503, headers={"Retry-After": "1"})
             if pump.early_error is not None:
                 raise pump.early_error
         except BaseException:
@@ -135,9 +116,10 @@ class Flow:
                 yield self.framing.heartbeat
                 self.unwatch()
             while (piece := await pump.take(self.heartbeat)) != b"":
-                self.watch()
-                yield self.framing.heartbeat if piece is None else piece
-                self.unwatch()
+                for part in parts_of(self.framing.heartbeat if piece is None else piece):
+                    self.watch()
+                    yield part
+                    self.unwatch()
             self.check_cut()
             if pump.error is not None:
                 # In a thread, as Django does it: receivers may ask the database.
@@ -209,7 +191,9 @@ class Flow:
             elif self._pump is not None:
                 error = self._pump.error
                 await self._pump.aclose()
-                self._log_end(error, self._pump.error)
+                if self._pump.error is not error:
+                    # Handlers of the log may send mail.
+                    await sync_to_async(self._log_end)(error, self._pump.error)
         finally:
             self._shut()
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Generic
 from typing_extensions import TypeVar
 
 from django_routehandlers.responses.encoding import as_line, encode_line
-from django_routehandlers.responses.flow import Encode, Framing
+from django_routehandlers.responses.framing import Encode, Framing
 from django_routehandlers.responses.problems import Problem
 from django_routehandlers.responses.stream import StreamResponse
 

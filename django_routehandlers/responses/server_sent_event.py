@@ -93,10 +93,11 @@ class ServerSentEvent(Generic[Data]):
         if comment is not None:
             _check_text("comment", comment)
         self._data = data
-        self._event = event
-        self._id = id
-        self._retry = retry
-        self._comment = comment
+        # Members of an enum, and other subclasses, would format themselves in ways of their own.
+        self._event = None if event is None else str.__str__(event)
+        self._id = None if id is None else str.__str__(id)
+        self._retry = None if retry is None else int(retry)
+        self._comment = None if comment is None else str.__str__(comment)
 
     @property
     def data(self) -> Data:

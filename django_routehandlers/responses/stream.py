@@ -6,6 +6,7 @@ WSGI, and forgets to close what middleware has wrapped. Here each record leaves 
 ready, and the producer is closed, in all cases.
 """
 
+import asyncio
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -26,7 +27,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from django_routehandlers.responses.flow import Encode, Flow, Framing
+from django_routehandlers.responses.flow import Flow
+from django_routehandlers.responses.framing import Encode, Framing
 from django_routehandlers.responses.loop_pump import LoopPump
 from django_routehandlers.responses.thread_pump import ThreadPump
 
@@ -138,6 +140,12 @@ class StreamResponse(StreamingHttpResponse):
 
     __contains__ = has_header
 
+    def __getitem__(self, header: str) -> str:
+        """Return a field; ``identity`` for ``Content-Encoding`` where there is none."""
+        if header.lower() == "content-encoding" and header not in self.headers:
+            return "identity"
+        return super().__getitem__(header)
+
     def __iter__(self) -> Iterator[bytes]:
         content = self._flow.read() if self._is_bare and self.is_async else self._content
         if isinstance(content, Iterator):
@@ -174,7 +182,7 @@ class StreamResponse(StreamingHttpResponse):
         try:
             wrapped = self._wrapped
             # Django's test client closes the response from inside the stream, as it ends.
-            if wrapped is not None and inspect.getgeneratorstate(wrapped) != inspect.GEN_RUNNING:
+            if wrapped is not None and not _is_inside(wrapped):
                 wrapped.close()
             self._flow.close()
         finally:
@@ -231,6 +239,15 @@ async def _read_in_thread(content: Iterable[bytes], flow: Flow) -> AsyncGenerato
     finally:
         flow.unwatch()
         await pump.aclose()
+
+
+def _is_inside(parts: Generator[bytes]) -> bool:
+    """Return whether this is called from what *parts* reads: in its own thread, or on the loop that it runs."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return inspect.getgeneratorstate(parts) == inspect.GEN_RUNNING
+    return True
 
 
 def _as_it_is(part: object) -> bytes:

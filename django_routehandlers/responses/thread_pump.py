@@ -12,7 +12,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from time import monotonic
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
 from django_routehandlers.responses.async_pump import PIECE
 
@@ -41,6 +41,7 @@ class ThreadPump:
         self._has_begun = False
         self._is_closing = False
         self._has_ended = False
+        self._has_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._batch: asyncio.Task[None] | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -100,9 +101,23 @@ class ThreadPump:
             self._has_ended = True
             try:
                 # Behind what the thread does now: it may be about to take the first record.
-                await self._in_thread(self._close)
+                await self._close_in_thread()
             except Exception as error:
                 self.error = error
+
+    async def _close_in_thread(self) -> None:
+        try:
+            await self._in_thread(self._close)
+        except RuntimeError:
+            if self._has_closed:
+                raise
+            # The thread that a sync middleware lent has moved on, as the request was cancelled.
+            bridge = getattr(AsyncToSync.executors, "current", None)
+            AsyncToSync.executors.current = None
+            try:
+                await self._in_thread(self._close)
+            finally:
+                AsyncToSync.executors.current = bridge
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -175,5 +190,6 @@ class ThreadPump:
         return is_full
 
     def _close(self) -> None:
+        self._has_closed = True
         if callable(close := getattr(self._iterator, "close", None)):
             close()
