@@ -40,7 +40,7 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "ROUTEHANDLERS['COLOUR']",
                     "is not a setting.",
                     "Known settings: TRAILING_SLASH, PREFIXES, OPENAPI_PATH, OPENAPI_UI_PATH, OPENAPI_UI, "
-                    "OPENAPI_INFO, VALIDATE_RESPONSES.",
+                    "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, STREAM_HEARTBEAT.",
                 )
             ],
         ),
@@ -92,6 +92,27 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
             )
         ),
         ({"OPENAPI_PATH": None, "OPENAPI_INFO": {"title": gettext_lazy("Shop")}}, []),
+        (
+            {"MAX_OPEN_STREAMS": 0.5, "STREAM_HEARTBEAT": True, "STREAM_SEND_TIMEOUT": 0},
+            [
+                (
+                    "E001",
+                    "ROUTEHANDLERS['MAX_OPEN_STREAMS']",
+                    "must be a number of streams or None, not 0.5.",
+                    "Write 10_000 or None.",
+                ),
+                *(
+                    (
+                        "E001",
+                        f"ROUTEHANDLERS['{name}']",
+                        f"must be a number of seconds or None, not {value}.",
+                        "Write 15 or None.",
+                    )
+                    for name, value in (("STREAM_HEARTBEAT", "True"), ("STREAM_SEND_TIMEOUT", "0"))
+                ),
+            ],
+        ),
+        ({"MAX_OPEN_STREAMS": None, "STREAM_HEARTBEAT": 0.5, "STREAM_SEND_TIMEOUT": None}, []),
     ],
 )
 def test_mistakes_in_settings(value: Any, mistakes: list[tuple[str, str, str, str]]) -> None:
