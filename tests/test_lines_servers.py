@@ -10,6 +10,8 @@ import pytest
 from servers import HOST, Server, make_project, parse_reply, serve
 
 FULL = os.environ.get("RH_PROOF") == "full"
+
+pytestmark = pytest.mark.slow
 ASGI = ("uvicorn-httptools", "uvicorn-h11", "granian", "hypercorn") if FULL else ("uvicorn-httptools", "granian")
 CONTINUE = ("gunicorn", "hypercorn")
 """Servers that ask for content before an application does."""
