@@ -197,7 +197,7 @@ def _matches(request: ASGIRequest) -> list[ResolverMatch]:
 def _takes_no_more(view: Callable[..., Any], request: ASGIRequest, table: RouteTable) -> bool:
     if view is table.redirect:
         return True
-    if all(view is not one.view for one in table.served):
+    if view not in table.views:
         return False
     handler = handlers_of(view).get(request.method or "")
     if handler is None or request.method in SAFE_METHODS:
@@ -213,7 +213,5 @@ def _takes_no_more(view: Callable[..., Any], request: ASGIRequest, table: RouteT
 
 
 def _takes_lines(view: Callable[..., Any], request: ASGIRequest, table: RouteTable) -> bool:
-    if all(view is not one.view for one in table.served):
-        return False
-    handler = handlers_of(view).get(request.method or "")
+    handler = handlers_of(view).get(request.method or "") if view in table.views else None
     return handler is not None and isinstance(handler.plan.content, LinesBody)

@@ -7,7 +7,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from django_routehandlers.engine.threads import request_thread
+from django_routehandlers.engine.threads import RequestThread, request_thread
 from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.stream import StreamResponse
 
@@ -22,7 +22,8 @@ async def start_on_loop(request: HttpRequest, response: HttpResponseBase) -> Htt
     """
     prepared = _prepared(request, response)
     if isinstance(prepared, StreamResponse) and prepared is response:
-        await _rest(prepared)
+        if (thread := _idle_thread(prepared)) is not None:
+            await thread.rest()
         await prepared.astart(request)
     return prepared
 
@@ -32,16 +33,15 @@ def start(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     prepared = _prepared(request, response)
     if isinstance(prepared, StreamResponse) and prepared is response:
         # Not for a sync producer: each change of threads is a chance to be cancelled halfway.
-        if prepared.is_async_source and request_thread.get() is not None:
-            async_to_sync(_rest)(prepared)
+        if (thread := _idle_thread(prepared)) is not None:
+            async_to_sync(thread.rest)()
         prepared.start(request)
     return prepared
 
 
-async def _rest(response: StreamResponse) -> None:
-    """Give the request's thread back where the stream needs none: some wait for hours."""
-    if response.is_async_source and (thread := request_thread.get()) is not None:
-        await thread.rest()
+def _idle_thread(response: StreamResponse) -> RequestThread | None:
+    """Return the request's thread where the stream needs none: some wait for hours."""
+    return request_thread.get() if response.is_async_source else None
 
 
 def _prepared(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

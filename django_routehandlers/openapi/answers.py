@@ -15,7 +15,7 @@ from django_routehandlers.handlers.functions import Handler
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.openapi.parameters import Object
-from django_routehandlers.openapi.schemas import Schemas, Wanted
+from django_routehandlers.openapi.schemas import LINES, Schemas, Wanted, series_of
 from django_routehandlers.openapi.templates import PathParameter
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.problems import Problem
@@ -83,9 +83,8 @@ def _content(answer: Answer, schemas: Schemas) -> Object:
     schema = schemas.of(answer.adapter, "serialization")
     if not answer.is_stream:
         return {media_type: {"schema": schema} for media_type in answer.media_types}
-    # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
-    series = {"type": "string", "description": _SERIES.get(answer.media_types[0], "One JSON value a line.")}
-    return {media_type: {"schema": series, "x-item-schema": schema} for media_type in answer.media_types}
+    description = _SERIES.get(answer.media_types[0], LINES)
+    return {media_type: series_of(schema, description) for media_type in answer.media_types}
 
 
 def _problems(

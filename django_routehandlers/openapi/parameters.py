@@ -14,7 +14,7 @@ from django_routehandlers.handlers.content import Content, FormBody, JSONBody, R
 from django_routehandlers.handlers.inputs import Group, Input
 from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.plan import Plan
-from django_routehandlers.openapi.schemas import Schema, Schemas, Wanted, as_text, json_of
+from django_routehandlers.openapi.schemas import LINES, Schema, Schemas, Wanted, as_text, json_of, series_of
 from django_routehandlers.openapi.templates import PathParameter
 
 Object = dict[str, Any]
@@ -77,9 +77,7 @@ def request_body(content: Content, schemas: Schemas) -> Object:
         case JSONBody():
             media = {"schema": _with_default(schemas.of(content.adapter, "validation"), content.default)}
         case LinesBody():
-            # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
-            lines = {"type": "string", "description": "One JSON value a line."}
-            media = {"schema": lines, "x-item-schema": schemas.of(content.adapter, "validation")}
+            media = series_of(schemas.of(content.adapter, "validation"), LINES)
         case RawBody(kind="bytes"):
             media = {"schema": _FILE}
         case RawBody():

@@ -81,6 +81,16 @@ class Schemas:
         return {name: self.components[name] for name in sorted(names)}
 
 
+LINES = "One JSON value a line."
+"""What documents say of NDJSON."""
+
+
+def series_of(item: Schema, description: str) -> dict[str, Schema]:
+    """Return the Media Type Object of a series of values that come one by one, each as *item*."""
+    # OpenAPI 3.2 calls it itemSchema; 3.1 has no schema of a part of a stream.
+    return {"schema": {"type": "string", "description": description}, "x-item-schema": item}
+
+
 def as_text(schema: Schema) -> Schema:
     """
     Return the schema of a value that is written as text: it has no ``null``, and a number no quotes.

@@ -172,6 +172,7 @@ class RouteTable:
             slash: Whether URLs of routes end in a slash.
         """
         self.served = tuple(served)
+        self.views = frozenset(one.view for one in self.served)
         self.mistakes = tuple(mistakes)
         self.errors = tuple(mistake for mistake in self.mistakes if mistake.level == "error")
         self.url_patterns = [pattern for one in self.served for pattern in one.patterns]

@@ -32,6 +32,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application as get_stock_application
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
+from typed_post import DEFAULT_MIDDLEWARE
 
 HEARTBEAT = 15  # seconds
 BATCH = 20  # requests that are on their way at once
@@ -48,15 +49,6 @@ async def feed():
 async def GET(request):
     return EventStreamResponse(feed())
 """
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
 
 
 # In the server
@@ -86,7 +78,7 @@ def _application(get_application: Any) -> Any:
         SECRET_KEY="measured",
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF="idle_urls",
-        MIDDLEWARE=MIDDLEWARE,
+        MIDDLEWARE=DEFAULT_MIDDLEWARE,
         INSTALLED_APPS=[
             "django.contrib.auth",
             "django.contrib.contenttypes",

@@ -25,12 +25,10 @@ puts them into a temporary directory for this run. ``memory`` and ``CPU`` need L
 
 import argparse
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -41,9 +39,10 @@ from math import ceil
 from pathlib import Path
 from statistics import median
 
+import typed_post
 from peers import add_option, reachable
 from stream_servers import LINES, MAKERS, PAUSE, RECORDS, SLOW_LINES, item
-from typed_post import DEFAULT_MIDDLEWARE, LENGTH, Peer, ratio, wait_for
+from typed_post import DEFAULT_MIDDLEWARE, LENGTH, Peer, ratio
 
 PACKAGES = {"starlette": "starlette", "fastapi": "fastapi", "ninja": "django-ninja"}
 MANY_LINES = 1_000_000
@@ -105,29 +104,9 @@ def chunks(coded: bytes) -> Iterator[bytes]:
         position = end + 2 + size + 2
 
 
-@contextmanager
-def running(name: str, middleware: int = 0) -> Iterator[Peer]:
-    """Run a server in a folder of its own, until it is not needed any more."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        free.close()
-        process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, "--port", str(port), "--middleware", str(middleware)],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL,
-        )
-        try:
-            wait_for(port, process)
-            yield Peer(name, middleware, port, process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(2)
-            except subprocess.TimeoutExpired:
-                # Its loop stands still.
-                process.kill()
-                process.wait(10)
+def running(name: str, middleware: int = 0) -> AbstractContextManager[Peer]:
+    """Run a server of this script, until it is not needed any more."""
+    return typed_post.running(name, middleware, __file__)
 
 
 def serve(name: str, port: int, middleware: int) -> None:

@@ -262,13 +262,13 @@ async def send_all(port: int, count: int) -> list[bytes]:
 
 
 @contextmanager
-def running(name: str, middleware: int) -> Iterator[Peer]:
-    """Run the server of a peer in a folder of its own, until it is not needed any more."""
+def running(name: str, middleware: int = 0, script: str = __file__) -> Iterator[Peer]:
+    """Run the server of a peer, which *script* knows, in a folder of its own, until it is not needed any more."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         free.close()
         process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, "--port", str(port), "--middleware", str(middleware)],
+            [sys.executable, script, "--serve", name, "--port", str(port), "--middleware", str(middleware)],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
@@ -278,7 +278,12 @@ def running(name: str, middleware: int) -> Iterator[Peer]:
             yield Peer(name, middleware, port, process)
         finally:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(2)
+            except subprocess.TimeoutExpired:
+                # Its loop stands still.
+                process.kill()
+                process.wait(10)
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
