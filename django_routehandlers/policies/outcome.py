@@ -1,0 +1,107 @@
+"""
+Hand what the route cache made of a request from the route's view to the middleware around it.
+
+The middleware sees the finished response, and so has the last word; the view knows the entry. A
+response that another middleware put in the place of the view's has no outcome.
+"""
+
+from dataclasses import dataclass, field
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from django_routehandlers.policies.cache_control import PRIVATE, public_cache_control
+from django_routehandlers.policies.cache_status import CacheStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheOutcome:
+    """What the route cache made of one request."""
+
+    is_public: bool
+    """Whether the response is the same for everybody who sends the same key."""
+    lifetime: int | None = 0
+    """Freshness lifetime in seconds, as it is stored; ``None``: until it is invalidated."""
+    window: int = 0
+    """Seconds for which it may be served stale; 0 for none."""
+    age: int | None = None
+    """Seconds since the entry was made; ``None`` where no entry answered."""
+    status: CacheStatus
+    """What ``Cache-Status`` says of it."""
+    varies_on: frozenset[str] = frozenset()
+    """Lower-case names of the fields of the request that are part of the key."""
+    is_translated: bool = False
+    """Whether it is in another language than the project's, which its path does not tell."""
+    keeps_words: bool = True
+    """Whether what the handler itself says of caches may stand: it knew all that the response depends on."""
+    cache_control: str = field(init=False, repr=False, compare=False)
+    """What ``Cache-Control`` says of a public response, made once for all the hits of which it is true."""
+    status_text: str = field(init=False, repr=False, compare=False)
+    """*status* as text, made once as well."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cache_control", public_cache_control(self.lifetime, self.window))
+        object.__setattr__(self, "status_text", str(self.status))
+
+
+def await_outcome(request: HttpRequest) -> None:
+    """Say that a middleware is going to act on the outcome of *request*."""
+    vars(request)["route_cache_awaited"] = True
+
+
+def leave_outcome(
+    request: HttpRequest, response: HttpResponseBase, outcome: CacheOutcome, content: bytes | None = None
+) -> None:
+    """
+    Leave *outcome* for the middleware. The last thing that a view does with its response.
+
+    Where no middleware waits for it, a public response that says nothing about caches says
+    ``PRIVATE``. Where one does, it says nothing, so that those between may say what they like.
+
+    Args:
+        content: That of a public response, where it is at hand.
+    """
+    left = vars(request)
+    if outcome.is_public:
+        if "route_cache_awaited" not in left:
+            response.headers.setdefault("Cache-Control", PRIVATE)
+        if content is None and isinstance(response, HttpResponse):
+            content = response.content
+        left["route_cache_content"] = content
+    vars(response)["route_cache"] = left["route_cache"] = outcome
+    left["route_cache_etag"] = response.headers.get("ETag")
+
+
+def is_routed(request: HttpRequest) -> bool:
+    """Return whether a route answered *request*, whatever has become of its response since."""
+    return getattr(request, "route_cache", None) is not None
+
+
+def outcome_of(request: HttpRequest, response: HttpResponseBase) -> CacheOutcome | None:
+    """
+    Return the outcome that belongs to *response*; ``None`` where it is not the one that the view left.
+
+    A 304 with the entity tag of the view's response speaks of that response, whoever made it.
+    """
+    outcome: CacheOutcome | None = getattr(request, "route_cache", None)
+    if outcome is None or getattr(response, "route_cache", None) is outcome:
+        return outcome
+    etag: str | None = getattr(request, "route_cache_etag", None)
+    if response.status_code == 304 and etag is not None:
+        # GZipMiddleware makes a strong tag weak.
+        found = response.headers.get("ETag", "")
+        return outcome if found.removeprefix("W/") == etag.removeprefix("W/") else None
+    return None
+
+
+def request_etag(request: HttpRequest) -> str | None:
+    """Return the entity tag that the view gave its response."""
+    return getattr(request, "route_cache_etag", None)
+
+
+def has_own_content(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Return whether *response* has the content that the view gave it, or one that is coded."""
+    if not isinstance(response, HttpResponse) or response.has_header("Content-Encoding"):
+        return True
+    content, found = getattr(request, "route_cache_content", None), response.content
+    return content is None or content is found or content == found
