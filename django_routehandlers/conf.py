@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,6 +15,9 @@ from django.utils.functional import Promise
 from django_routehandlers.exceptions import Mistake
 
 SETTING = "ROUTEHANDLERS"
+
+MAX_LIFETIME = 2**31 - 1
+"""Seconds that no freshness lifetime exceeds: the most that every cache counts to (RFC 9111, section 1.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,26 @@ class Config:
     """Seconds that a client may take nothing of a stream before it is cut off (ASGI); ``None`` for any time."""
     STREAM_HEARTBEAT: float | None = 15.0
     """Seconds of silence after which an event stream sends a comment; ``None`` for never."""
+    CACHE_ENABLED: bool | None = None
+    """Whether the route cache keeps anything; ``None``: everywhere but under ``DEBUG``."""
+    CACHE: str = "default"
+    """Alias of the backend among ``CACHES`` that holds the entries."""
+    DEFAULT_REVALIDATE: int | bool = 60
+    """Freshness lifetime, in seconds, of routes that state none; ``False`` for until invalidated."""
+    CACHE_CONTEXT: Sequence[str] = ()
+    """Dotted paths of context variables that cached handlers see, and whose values are part of the key."""
+    BUILD_ID: str | None = None
+    """What tells deploys apart; ``None``: a digest of the source of the apps that hold routes."""
+    LOCAL_TIER: bool = True
+    """Whether a process keeps entries in its memory, and trusts versions of tags for up to a second."""
+    LOCAL_TIER_SIZE: int = 64 * 1024 * 1024
+    """Bytes that the entries in the memory of a process may take."""
+    MAX_CACHED_BODY: int = 2 * 1024 * 1024
+    """Bytes beyond which a body is served but not kept."""
+    BACKGROUND_REFRESH: bool = True
+    """Whether a stale entry is served once more while it is refreshed; else the request waits."""
+    STORE_TIMEOUT: float = 0.04
+    """Seconds that the backend of the cache may take for an answer before it counts as down."""
 
 
 @lru_cache(maxsize=1)
@@ -86,7 +109,35 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
+    return _wrong_cache_setting(key, cast("object", value))
+
+
+def _wrong_cache_setting(key: str, value: object) -> tuple[str, str] | None:
+    if key in ("LOCAL_TIER", "BACKGROUND_REFRESH") and not isinstance(value, bool):
+        return f"must be True or False, not {value!r}.", "Write True or False."
+    if key == "CACHE_ENABLED" and not isinstance(value, bool | None):
+        return f"must be True, False or None, not {value!r}.", "Write True, False or None."
+    if key == "CACHE" and not (isinstance(value, str) and value):
+        return f"must be an alias among CACHES, not {value!r}.", 'Write "default".'
+    if key == "BUILD_ID" and not (value is None or (isinstance(value, str) and value)):
+        return f"must be text or None, not {value!r}.", "Write the id of the commit that is deployed, or None."
+    if key == "DEFAULT_REVALIDATE" and not is_lifetime(value):
+        return f"must be a whole number of seconds or False, not {value!r}.", "Write 60, 0 for never, or False."
+    if key in ("LOCAL_TIER_SIZE", "MAX_CACHED_BODY") and (value is None or not _is_positive(value, int)):
+        return f"must be a number of bytes, not {value!r}.", "Write 2 * 1024 * 1024."
+    if key == "STORE_TIMEOUT" and (value is None or not _is_positive(value, int, float)):
+        return f"must be a number of seconds above 0, not {value!r}.", "Write 0.04."
+    if key == "CACHE_CONTEXT" and not (
+        isinstance(value, list | tuple)
+        and all(isinstance(path, str) and "." in path for path in cast("Sequence[object]", value))
+    ):
+        return f"must be a list of dotted paths, not {value!r}.", 'Write ["shop.tenants.current_tenant"].'
     return None
+
+
+def is_lifetime(value: object) -> bool:
+    """Return whether *value* is a freshness lifetime: whole seconds, or ``False`` for until invalidated."""
+    return value is False or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_LIFETIME)
 
 
 def _is_positive(value: object, *kinds: type) -> bool:

@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from django_routehandlers.conf import Config, get_config, read_config
 
+_LIFETIME = "a whole number of seconds or False"
+
 
 def test_defaults() -> None:
     assert (Config().TRAILING_SLASH, dict(Config().PREFIXES)) == (False, {})
@@ -40,7 +42,9 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "ROUTEHANDLERS['COLOUR']",
                     "is not a setting.",
                     "Known settings: TRAILING_SLASH, PREFIXES, OPENAPI_PATH, OPENAPI_UI_PATH, OPENAPI_UI, "
-                    "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, STREAM_HEARTBEAT.",
+                    "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, STREAM_HEARTBEAT, "
+                    "CACHE_ENABLED, CACHE, DEFAULT_REVALIDATE, CACHE_CONTEXT, BUILD_ID, LOCAL_TIER, LOCAL_TIER_SIZE, "
+                    "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT.",
                 )
             ],
         ),
@@ -113,6 +117,37 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
             ],
         ),
         ({"MAX_OPEN_STREAMS": None, "STREAM_HEARTBEAT": 0.5, "STREAM_SEND_TIMEOUT": None}, []),
+        *(
+            ({name: value}, [("E001", f"ROUTEHANDLERS['{name}']", f"must be {what}, not {value!r}.", remedy)])
+            for name, value, what, remedy in (
+                ("CACHE_ENABLED", "yes", "True, False or None", "Write True, False or None."),
+                ("LOCAL_TIER", None, "True or False", "Write True or False."),
+                ("BACKGROUND_REFRESH", 1, "True or False", "Write True or False."),
+                ("CACHE", None, "an alias among CACHES", 'Write "default".'),
+                ("BUILD_ID", "", "text or None", "Write the id of the commit that is deployed, or None."),
+                ("DEFAULT_REVALIDATE", True, _LIFETIME, "Write 60, 0 for never, or False."),
+                ("DEFAULT_REVALIDATE", -1, _LIFETIME, "Write 60, 0 for never, or False."),
+                ("DEFAULT_REVALIDATE", 1.5, _LIFETIME, "Write 60, 0 for never, or False."),
+                ("DEFAULT_REVALIDATE", 2**31, _LIFETIME, "Write 60, 0 for never, or False."),
+                ("LOCAL_TIER_SIZE", None, "a number of bytes", "Write 2 * 1024 * 1024."),
+                ("MAX_CACHED_BODY", 0, "a number of bytes", "Write 2 * 1024 * 1024."),
+                ("STORE_TIMEOUT", None, "a number of seconds above 0", "Write 0.04."),
+                ("CACHE_CONTEXT", "shop.tenant", "a list of dotted paths", 'Write ["shop.tenants.current_tenant"].'),
+                ("CACHE_CONTEXT", ["tenant"], "a list of dotted paths", 'Write ["shop.tenants.current_tenant"].'),
+            )
+        ),
+        (
+            {
+                "CACHE_ENABLED": True,
+                "CACHE": "routes",
+                "DEFAULT_REVALIDATE": False,
+                "CACHE_CONTEXT": ("shop.tenants.current_tenant",),
+                "BUILD_ID": "4f2a",
+                "LOCAL_TIER": False,
+                "STORE_TIMEOUT": 1,
+            },
+            [],
+        ),
     ],
 )
 def test_mistakes_in_settings(value: Any, mistakes: list[tuple[str, str, str, str]]) -> None:
