@@ -25,8 +25,10 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils import translation
 
+from django_routehandlers.caching.current import drain_refreshes
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
 from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length, stop_arriving
+from django_routehandlers.engine.lifespan import answer_lifespan
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.threads import has_thread, own_thread
 from django_routehandlers.handlers.content import FormBody
@@ -56,7 +58,8 @@ def get_asgi_application() -> ASGIHandler:
     reads line by line is handed to it while it arrives, whatever its length, and never stored.
 
     A stream of a route whose producer is async holds no thread while it waits. When the server
-    stops, streams are broken off: an event stream would keep it from ending.
+    stops, streams are broken off: an event stream would keep it from ending. Refreshes of the route
+    cache are waited for, for five seconds at most, by servers that have a lifespan protocol.
     """
     django.setup(set_prefix=False)
     return RouteASGIHandler()
@@ -71,6 +74,9 @@ class RouteASGIHandler(ASGIHandler):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on a thread of its own."""
+        if scope["type"] == "lifespan":
+            await answer_lifespan(receive, send, drain_refreshes)
+            return
         # Django's use the thread that is there, and refuse what is not HTTP.
         if scope["type"] != "http" or has_thread():
             await super().__call__(scope, receive, send)

@@ -594,7 +594,7 @@ def test_the_cost_of_content_grows_no_faster_than_its_length(site: Site, name: s
 SETTINGS = """
     DEBUG = False
     ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
-    MIDDLEWARE = []
+    MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
     DATA_UPLOAD_MAX_MEMORY_SIZE = 2000
     DATA_UPLOAD_MAX_NUMBER_FIELDS = 20
     DATA_UPLOAD_MAX_NUMBER_FILES = 3
@@ -706,7 +706,7 @@ def test_wsgi_asgi_and_a_server_give_the_same_answers(site: Site, server: Server
     for name in ("MAX_MEMORY_SIZE", "MAX_NUMBER_FIELDS", "MAX_NUMBER_FILES"):
         limit = {"MAX_MEMORY_SIZE": 2000, "MAX_NUMBER_FIELDS": 20, "MAX_NUMBER_FILES": 3}[name]
         setattr(site.settings, f"DATA_UPLOAD_{name}", limit)
-    site.settings.MIDDLEWARE = []
+    site.settings.MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
     site.serve(KINDS_OF_INPUT)
     assert site.check() == []
     wsgi, asgi = WSGIHandler(), get_asgi_application()
@@ -726,3 +726,41 @@ def test_wsgi_asgi_and_a_server_give_the_same_answers(site: Site, server: Server
         assert (one.status >= 400) == (one.fields.get("content-type") == PROBLEM), told
         seen.add(one.status)
     assert {200, 400, 404, 405, 415, 422} <= seen
+
+
+def test_server_that_stops_waits_for_refreshes(site: Site) -> None:
+    """Invariant 39."""
+    file = """
+        import asyncio
+
+        revalidate = 1
+        ended = []
+
+
+        async def GET():
+            await asyncio.sleep(0.2)
+            ended.append(1)
+            return len(ended)
+        """
+    site.serve({"n/route.py": file})
+    application = get_asgi_application()
+    sent: list[str] = []
+
+    async def serve() -> None:
+        messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        lifespan = asyncio.create_task(application({"type": "lifespan"}, messages.get, send))
+        await messages.put({"type": "lifespan.startup"})
+        await site.async_client.get("/n")
+        await asyncio.sleep(1.05)
+        await site.async_client.get("/n")
+        await messages.put({"type": "lifespan.shutdown"})
+        await lifespan
+
+    asyncio.run(serve())
+
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert len(sys.modules[f"{site.label()}.routes.n.route"].ended) == 2

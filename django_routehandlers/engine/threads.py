@@ -5,10 +5,11 @@ Django gives each request under ASGI a thread that lives as long as the request 
 stream that lasts for hours needs none between its events, so a resting one has given it back.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from threading import Event, Lock
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +18,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 _LINGER = 0.05  # seconds that a thread which is given back waits for one more call
+_UNSET = object()
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -134,6 +136,31 @@ async def own_thread() -> AsyncGenerator[RequestThread]:
 def has_thread() -> bool:
     """Return whether sync calls made here have a thread already: that of sync code around, or of a context."""
     return _is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
+
+
+def is_on_loop() -> bool:
+    """Return whether this thread runs an event loop right now, so that nothing called here may wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def keep_thread(context: Context) -> None:
+    """Have sync calls in *context*, an empty one, run in the thread in which those made here run."""
+    variables: list[Any] = [
+        SyncToAsync.thread_sensitive_context,
+        SyncToAsync.deadlock_context,
+        AsyncToSync.async_single_thread_context,
+        request_thread,
+    ]
+    for variable in variables:
+        value: object = variable.get(_UNSET)
+        if value is not _UNSET:
+            context.run(variable.set, value)
+    if _is_lent():
+        context.run(setattr, AsyncToSync.executors, "current", AsyncToSync.executors.current)
 
 
 def _is_lent() -> bool:

@@ -1,0 +1,58 @@
+"""Who is told of a write: all who may hold an entry, be they other processes than the one that writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_routehandlers import cached
+from django_routehandlers.caching.current import current_cache, forget_cache
+from django_routehandlers.caching.invalidation import tables_written
+
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": __name__}
+DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+
+
+@pytest.fixture(autouse=True)
+def own_cache() -> Iterator[None]:
+    yield
+    forget_cache()
+
+
+def test_process_that_keeps_nothing_tells_those_that_do(settings: Any, tmp_path: Path) -> None:
+    """Invariant 42: an invalidation reaches other processes. A worker with CACHE_ENABLED = False writes."""
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path)}
+    }
+    runs: list[int] = []
+
+    @cached(revalidate=False, depends_on=["shop_price"])
+    def price() -> int:
+        runs.append(1)
+        return len(runs)
+
+    found: list[int] = []
+    # Each change of the setting makes the cache anew, as another process has another.
+    for writes in (False, True, True):
+        settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
+        found.extend([price(), price()])
+        if writes:
+            settings.ROUTEHANDLERS = {"CACHE_ENABLED": False}
+            tables_written({"shop_price"})
+    settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
+    found.append(price())
+    assert found == [1, 1, 1, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("cache", "is_enabled", "count"),
+    [(DUMMY, True, 0), (DUMMY, False, 0), (LOCMEM, False, 0), (LOCMEM, True, 1)],
+)
+def test_write_is_told_to_nobody_where_nobody_can_hold_an_entry(
+    settings: Any, cache: dict[str, str], is_enabled: bool, count: int
+) -> None:
+    settings.CACHES = {"default": cache}
+    settings.ROUTEHANDLERS = {"CACHE_ENABLED": is_enabled}
+    tables_written({"shop_price"})
+    assert current_cache().counters.read()["invalidations"] == count
