@@ -9,6 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from django_routehandlers.caching.cached import cached
+    from django_routehandlers.caching.fetch import fetch
+    from django_routehandlers.caching.invalidation import (
+        arevalidate_path,
+        arevalidate_tag,
+        revalidate_path,
+        revalidate_tag,
+    )
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
@@ -17,7 +25,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Cookie", "EventStreamResponse", "Form", "Header", "JSONResponse", "NDJSONResponse", "ServerSentEvent"]
+__all__ = [
+    "Cookie",
+    "EventStreamResponse",
+    "Form",
+    "Header",
+    "JSONResponse",
+    "NDJSONResponse",
+    "ServerSentEvent",
+    "arevalidate_path",
+    "arevalidate_tag",
+    "cached",
+    "fetch",
+    "revalidate_path",
+    "revalidate_tag",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -30,6 +52,10 @@ def __getattr__(name: str) -> object:
             module = "django_routehandlers.responses.json"
         case "NDJSONResponse":
             module = "django_routehandlers.responses.ndjson"
+        case "cached" | "fetch":
+            module = f"django_routehandlers.caching.{name}"
+        case "arevalidate_path" | "arevalidate_tag" | "revalidate_path" | "revalidate_tag":
+            module = "django_routehandlers.caching.invalidation"
         case "ServerSentEvent":
             module = "django_routehandlers.responses.server_sent_event"
         case _:

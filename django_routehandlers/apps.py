@@ -17,7 +17,9 @@ from django.urls import clear_url_caches, get_resolver
 from django.utils.autoreload import autoreload_started, file_changed
 
 from django_routehandlers.autoreload import is_known_folder, watch_routes
-from django_routehandlers.checks import TAG, check_routes
+from django_routehandlers.caching.invalidation import tables_written
+from django_routehandlers.caching.queries import install
+from django_routehandlers.checks import TAG, check_deployment, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.openapi.paths import find_clashes
@@ -49,6 +51,8 @@ class RouteHandlersConfig(AppConfig):
         self._building = False
         self.forget()
         register(check_routes, TAG)
+        register(check_deployment, TAG, deploy=True)
+        install(tables_written)
         uid = "django_routehandlers"
         setting_changed.connect(_setting_changed, dispatch_uid=uid)
         autoreload_started.connect(watch_routes, dispatch_uid=uid)

@@ -1,25 +1,48 @@
 """Turn mistakes into messages of Django's system check framework."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
 
+from django_routehandlers.caching.current import read_variables
+from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.exceptions import Mistake
-from django_routehandlers.routing.patterns import RouteResolver
+from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.table import current_table
 
 TAG = "routehandlers"
 """``manage.py check --tag routehandlers`` runs these checks alone."""
 
+MIDDLEWARE = "django_routehandlers.middleware.CacheControlMiddleware"
+"""Dotted path of the middleware that says on the wire what is cached."""
+
 
 def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
-    return [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
+    found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
+    return [*found, *_cache_settings(), *_middleware(table)]
+
+
+def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report what is right for one process, and wrong for a server: a check of ``check --deploy`` alone."""
+    alias = get_config().CACHE
+    if not _caches(current_table()) or not _is_a(settings.CACHES.get(alias, {}).get("BACKEND", ""), LocMemCache):
+        return []
+    what = "each process of the server has a cache of its own, so an invalidation in one reaches no other."
+    remedy = (
+        f"Use a cache that processes share, such as Redis, and name it in {SETTING}['CACHE']. If the server is one "
+        f"process, silence {TAG}.W063."
+    )
+    return [Warning(f"CACHES[{alias!r}]: {what}", hint=remedy, id=f"{TAG}.W063")]
 
 
 def _message(mistake: Mistake) -> CheckMessage:
@@ -47,3 +70,46 @@ def _resolvers(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[URLReso
             yield pattern
             if not isinstance(pattern, RouteResolver):
                 yield from _resolvers(pattern.url_patterns)
+
+
+def _cache_settings() -> Iterator[CheckMessage]:
+    config = get_config()
+    if config.CACHE not in settings.CACHES:
+        what = f"{SETTING}['CACHE']: {config.CACHE!r} is no alias of CACHES."
+        known = ", ".join(map(repr, sorted(settings.CACHES)))
+        yield Error(what, hint=f"Use one of {known}, or add it to CACHES.", id=f"{TAG}.E064")
+    for wrong in read_variables(config)[1]:
+        yield Error(
+            f"{SETTING}['CACHE_CONTEXT']: {wrong}",
+            hint="Write the dotted path of a contextvars.ContextVar at the top level of a module.",
+            id=f"{TAG}.E065",
+        )
+
+
+def _middleware(table: RouteTable) -> Iterator[CheckMessage]:
+    if not _caches(table):
+        return
+    places = [number for number, path in enumerate(settings.MIDDLEWARE) if _is_ours(path)]
+    if not places:
+        what = f"routes are cached, but {MIDDLEWARE} is missing, so no response says so: no other cache keeps any."
+        yield Warning(f"MIDDLEWARE: {what}", hint=f'Add "{MIDDLEWARE}" as the first entry.', id=f"{TAG}.W062")
+    elif places[0] > 0:
+        what = f"{settings.MIDDLEWARE[places[0]]} is not the first entry, so it does not see what those before it do."
+        yield Warning(f"MIDDLEWARE: {what}", hint="Move it to the beginning.", id=f"{TAG}.W062")
+
+
+def _caches(table: RouteTable) -> bool:
+    return get_config().CACHE_ENABLED is not False and any(cached_get_of(one.view) for one in table.served)
+
+
+def _is_ours(path: str) -> bool:
+    return path == MIDDLEWARE or _is_a(path, import_string(MIDDLEWARE))
+
+
+def _is_a(path: str, kind: type) -> bool:
+    """Return whether *path* is that of a class which is *kind* or below it. Django reports what cannot be imported."""
+    try:
+        found: object = import_string(path)
+    except Exception:
+        return False
+    return inspect.isclass(found) and issubclass(found, kind)

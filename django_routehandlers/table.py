@@ -16,7 +16,10 @@ from django.urls.converters import get_converters
 
 from django_routehandlers.conf import Config
 from django_routehandlers.exceptions import Mistake
-from django_routehandlers.handlers.dispatch import BoundHandler, make_view
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.cache_policy import CachePolicy, PolicyReader
+from django_routehandlers.handlers.cached_get import CachedGet
+from django_routehandlers.handlers.dispatch import make_view
 from django_routehandlers.handlers.exports import Exports, read_exports
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.redirect import make_slash_redirect
@@ -25,8 +28,9 @@ from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.loader import load_module
 from django_routehandlers.routing.matching import Converter
-from django_routehandlers.routing.patterns import RouteTable, SegmentConverter, Served, serve
+from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.routing.route import Route, match_order
+from django_routehandlers.routing.url_patterns import SegmentConverter, Served, serve
 
 APP = "django_routehandlers"
 """Label of the app whose config keeps the table."""
@@ -105,7 +109,30 @@ def _load(route: Route, converters: Mapping[str, Converter], config: Config, fou
     if not handlers:
         return None
     name = exports.name or route.default_name
-    return serve(route, make_view(handlers, module.__name__), name, converters, slash=config.TRAILING_SLASH)
+    cached, policy, wrong = _cache(route, exports, handlers, config)
+    found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
+    views = make_view(handlers, module.__name__, cached, policy)
+    return serve(
+        route,
+        views.view,
+        name,
+        converters,
+        slash=config.TRAILING_SLASH,
+        on_loop=views.on_loop,
+        in_thread=views.in_thread,
+    )
+
+
+def _cache(
+    route: Route, exports: Exports, handlers: Mapping[str, BoundHandler], config: Config
+) -> tuple[CachedGet | None, CachePolicy | None, list[Fault]]:
+    reader = PolicyReader(exports.cache, exports.line_of, config.DEFAULT_REVALIDATE)
+    handler = handlers.get("GET")
+    policy = reader.read(handler, route.parameters)
+    if handler is None:
+        return None, None, reader.faults
+    cached = CachedGet((route.app, route.id), handler, policy) if policy.is_cached else None
+    return cached, policy, reader.faults
 
 
 def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list[Fault]]:

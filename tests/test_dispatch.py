@@ -63,9 +63,19 @@ def test_async_and_sync_handlers_answer_alike(site: Site, send: Send, kind: str)
 def test_sync_handler_runs_in_a_worker_thread_under_asgi_and_directly_under_wsgi(site: Site) -> None:
     site.serve(
         {
-            "s/route.py": "import threading\n\n\ndef GET():\n    return threading.get_ident()\n",
+            "s/route.py": """
+            import threading
+
+            dynamic = "force-dynamic"
+
+
+            def GET():
+                return threading.get_ident()
+            """,
             "mixed/route.py": """
             import threading
+
+            dynamic = "force-dynamic"
 
 
             def GET():
@@ -428,9 +438,13 @@ def test_view_can_be_called_with_djangos_request_factories(site: Site) -> None:
     site.serve(
         {"a/[id]/route.py": "async def GET(id: int):\n    return id\n", "s/route.py": "def GET():\n    return 2\n"}
     )
-    a, s = resolve("/a/1"), resolve("/s")
 
-    assert asyncio.run(a.func(AsyncRequestFactory().get("/a/1"), **a.kwargs)).content == b"1"
+    async def call_a() -> Any:
+        a = resolve("/a/1")
+        return await a.func(AsyncRequestFactory().get("/a/1"), **a.kwargs)
+
+    s = resolve("/s")
+    assert asyncio.run(call_a()).content == b"1"
     assert s.func(RequestFactory().get("/s"), **s.kwargs).content == b"2"
 
 

@@ -98,12 +98,12 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
             ],
         ),
         (
-            "revalidate: int = 60\n\n\ndef GET():\n    pass\n",
+            "max_duration: int = 60\n\n\ndef GET():\n    pass\n",
             [
                 (
                     "W036",
                     ":1",
-                    "`revalidate` has no effect in this version of django_routehandlers.",
+                    "`max_duration` has no effect in this version of django_routehandlers.",
                     "Remove it until it has.",
                 )
             ],

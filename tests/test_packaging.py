@@ -62,9 +62,10 @@ def test_wheel_asks_for_no_django_with_known_faults(built: Path) -> None:
         "orjson",
         "pydantic",
         "typing-extensions",
+        "httpx2",
         "pyyaml",
     ]
-    assert [str(one.marker) for one in requirements if one.marker] == ['extra == "yaml"']
+    assert [str(one.marker) for one in requirements if one.marker] == ['extra == "fetch"', 'extra == "yaml"']
     django = requirements[1].specifier
     versions = ["5.2.18", "5.2.19", "5.2.20", "6.0", "6.0.9", "6.0.10", "6.1", "6.1.2", "6.1.3", "6.2"]
     assert list(django.filter(versions)) == ["5.2.19", "5.2.20", "6.0.10", "6.1.3"]

@@ -3,29 +3,29 @@ Turn the handlers of a route into the one Django view that answers it.
 
 One body of logic, before and after the handler; two thin edges around it. A route whose
 handlers are all plain functions is a sync view, which Django itself runs in a worker thread
-under ASGI and directly under WSGI; any other route is an async view.
+under ASGI and directly under WSGI; any other route is an async view. A route that is cached has
+both, so that what is kept is served on the event loop, or in the thread, that is there.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.cache_policy import CachePolicy
+from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
 from django_routehandlers.handlers.failures import answer_failure
-from django_routehandlers.handlers.functions import Handler, is_async, is_coroutine_function
 from django_routehandlers.handlers.plan import Plan
-from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
 from django_routehandlers.responses.conversion import no_content
 from django_routehandlers.responses.problems import ProblemResponse
-from django_routehandlers.responses.stream import StreamResponse
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
@@ -34,117 +34,63 @@ View = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class BoundHandler:
-    """A handler with the plan that fills its parameters."""
+class Views:
+    """The views of a route, which answer alike."""
 
-    function: Handler
-    plan: Plan
-    returns: Returns
-    label: str
-    """What errors call it: route id, method and file."""
-
-    @property
-    def is_async(self) -> bool:
-        """Whether it runs on the event loop, decorators included."""
-        return is_coroutine_function(self.function) or inspect.isasyncgenfunction(self.function)
-
-    @property
-    def is_written_async(self) -> bool:
-        """Whether it is async below its decorators, or with them."""
-        return is_async(self.function)
-
-    def sync_call(self) -> Handler:
-        """Return what runs the handler in this thread, under ``ATOMIC_REQUESTS`` in a transaction, to its response."""
-        call = self._atomic() if not self.is_written_async else self.function
-
-        def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
-            result = call(*args, **kwargs)
-            # An async function below a decorator without functools.wraps looks like a plain one.
-            return self._respond(async_to_sync(_wait)(result) if inspect.isawaitable(result) else result)
-
-        return respond
-
-    def async_call(self) -> Callable[..., Awaitable[HttpResponseBase]]:
-        """Return what runs the handler to its response on the event loop, in a worker thread where it is sync."""
-        function = self.function
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            call = _returns(function)
-        elif is_coroutine_function(function):
-            call = function
-        elif self.is_written_async:
-            # A sync decorator around an async handler returns what is still to be awaited.
-            call = _awaited(sync_to_async(_contained(function), thread_sensitive=True))
-        else:
-            # What it returns becomes bytes in the same thread, where the database may be asked.
-            return sync_to_async(_contained(self.sync_call()), thread_sensitive=True)
-
-        async def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
-            return self._respond(await call(*args, **kwargs))
-
-        return respond
-
-    def _respond(self, result: Any) -> HttpResponseBase:
-        response = self.returns.to_response(result, handler=self.label)
-        if isinstance(response, StreamResponse):
-            response.name_it(self.label)
-        return response
-
-    def _atomic(self) -> Handler:
-        call = self.function
-        # Django looks at the view for non_atomic_requests(); ours answers several handlers, so each is asked.
-        exempt: set[str] = getattr(call, "_non_atomic_requests", set())
-        for alias in connections:
-            if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
-                call = transaction.atomic(using=alias)(call)
-        return call
+    view: View
+    """The one that listings show: async where a handler is."""
+    on_loop: View
+    """The one that answers where an event loop runs."""
+    in_thread: View
+    """The one that answers where none does."""
 
 
-def _returns(function: Handler) -> Callable[..., Awaitable[Any]]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return call
-
-
-def _contained(function: Handler) -> Handler:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except StopIteration as error:
-            # No future takes a StopIteration: it would never leave the worker thread.
-            raise RuntimeError("The handler raised StopIteration.") from error
-
-    return call
-
-
-def _awaited(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        result = await function(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
-
-    return call
-
-
-def make_view(handlers: Mapping[str, BoundHandler], module: str) -> View:
+def make_view(
+    handlers: Mapping[str, BoundHandler],
+    module: str,
+    cached: CachedGet | None = None,
+    policy: CachePolicy | None = None,
+) -> Views:
     """
-    Return the view that answers a route.
+    Return the views that answer a route.
 
     Args:
         handlers: Method → handler, as the route file defines them.
         module: Name of the route's module, under which listings, logs and profilers show the view.
+        cached: What answers GET and automatic HEAD in the place of the handler.
+        policy: What listings and checks say of the cache; ``None`` where there is no GET.
     """
     table = dict(handlers)
+    answers: dict[str, CachedGet] = {}
     if "GET" in table:
         table.setdefault("HEAD", table["GET"])
+        if cached is not None:
+            answers = {method: cached for method in ("GET", "HEAD") if table[method] is cached.handler}
     allow = ", ".join(sorted({*table, "OPTIONS"}))
     is_async = any(handler.is_written_async for handler in handlers.values())
-    view = _async_view(table, allow) if is_async else _sync_view(table, allow)
+    kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
+    view: Any = _finished(kinds[0](table, answers, allow), handlers, module, cached, policy)
+    if not answers:
+        return Views(view, view, view)
+    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind.
+    twin: Any = _finished(kinds[1](table, answers, allow), handlers, module, cached, policy)
+    return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
+
+
+def _finished(
+    view: Any,
+    handlers: Mapping[str, BoundHandler],
+    module: str,
+    cached: CachedGet | None,
+    policy: CachePolicy | None,
+) -> View:
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__
     if all(getattr(handler.function, "login_required", True) is False for handler in handlers.values()):
         view.login_required = False
     view.handlers = dict(handlers)
+    view.cached_get, view.cache_policy = cached, policy
     return view
 
 
@@ -160,53 +106,75 @@ def handlers_of(view: View) -> Mapping[str, BoundHandler]:
     return vars(view)["handlers"]
 
 
-def _async_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
+def policy_of(view: View) -> CachePolicy | None:
+    """Return how the GET of a view that ``make_view`` made is cached; ``None`` where the file has no GET."""
+    return vars(view)["cache_policy"]
+
+
+def cached_get_of(view: View) -> CachedGet | None:
+    """Return what answers a view's GET from the cache; ``None`` where nothing does, or it is no view of a route."""
+    return getattr(view, "cached_get", None)
+
+
+def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
     calls = {method: handler.async_call() for method, handler in table.items()}
 
+    async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
+        if method in cached and _is_as_sent(request, method):
+            return await cached[method].aanswer(request, segments)
+        ready = _before(request, segments, table, allow)
+        if isinstance(ready, HttpResponseBase):
+            return ready
+        plan, values = ready
+        if plan.user is not None:
+            plan.take_user(await _auser(request), values)
+        if plan.waits(request):
+            await sync_to_async(plan.read, thread_sensitive=True)(request, values)
+        else:
+            plan.read(request, values)
+        args, kwargs = plan.arguments(request, values)
+        return await calls[method](*args, **kwargs)
+
     async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
+        method = request.method or ""
         try:
-            ready = _before(request, segments, table, allow)
-            if isinstance(ready, HttpResponseBase):
-                return ready
-            plan, values = ready
-            if plan.user is not None:
-                plan.take_user(await _auser(request), values)
-            if plan.waits(request):
-                await sync_to_async(plan.read, thread_sensitive=True)(request, values)
-            else:
-                plan.read(request, values)
-            args, kwargs = plan.arguments(request, values)
-            response = await calls[request.method or ""](*args, **kwargs)
-            return await start_on_loop(request, response) if response.streaming else response
+            response = await answer(request, method, segments)
+            if response.streaming:
+                response = await start_on_loop(request, response)
         except Exception as error:
-            return answer_failure(error, request)
+            response = answer_failure(error, request)
+        return tell_cache(request, response, is_cached=method in cached)
 
     return view
 
 
-def _sync_view(table: Mapping[str, BoundHandler], allow: str) -> Any:
+def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
     calls = {method: handler.sync_call() for method, handler in table.items()}
 
+    def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
+        if method in cached and _is_as_sent(request, method):
+            return cached[method].answer(request, segments)
+        ready = _before(request, segments, table, allow)
+        if isinstance(ready, HttpResponseBase):
+            return ready
+        plan, values = ready
+        if plan.user is not None:
+            plan.take_user(_user(request), values)
+        plan.read(request, values)
+        args, kwargs = plan.arguments(request, values)
+        return calls[method](*args, **kwargs)
+
     def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
+        method = request.method or ""
         try:
-            ready = _before(request, segments, table, allow)
-            if isinstance(ready, HttpResponseBase):
-                return ready
-            plan, values = ready
-            if plan.user is not None:
-                plan.take_user(_user(request), values)
-            plan.read(request, values)
-            args, kwargs = plan.arguments(request, values)
-            response = calls[request.method or ""](*args, **kwargs)
-            return start(request, response) if response.streaming else response
+            response = answer(request, method, segments)
+            if response.streaming:
+                response = start(request, response)
         except Exception as error:
-            return answer_failure(error, request)
+            response = answer_failure(error, request)
+        return tell_cache(request, response, is_cached=method in cached)
 
     return view
-
-
-async def _wait(result: Awaitable[Any]) -> Any:
-    return await result
 
 
 def _user(request: HttpRequest) -> Any:

@@ -7,28 +7,20 @@ or begin with an underscore.
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
+from typing import Any
 
+from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.dispatch import METHODS
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 
-CONFIG_NAMES = ("name", "openapi")
+CONFIG_NAMES = ("name", "openapi", *CACHE_NAMES)
 """Module variables that configure a route."""
-PLANNED_CONFIG_NAMES = (
-    "dynamic",
-    "revalidate",
-    "tags",
-    "depends_on",
-    "generate_static_params",
-    "dynamic_params",
-    "cors",
-    "csrf",
-    "max_duration",
-)
+PLANNED_CONFIG_NAMES = ("cors", "csrf", "max_duration")
 """Module variables that have no effect yet: a warning says so."""
 _NO_HANDLERS = ("TRACE", "CONNECT", "QUERY")
 
@@ -41,6 +33,10 @@ class Exports:
     """Method → function, in the order of ``METHODS``."""
     name: str | None
     """The URL name that the file gives itself."""
+    cache: dict[str, Any]
+    """Those of ``CACHE_NAMES`` that the file defines, or imports."""
+    line_of: Callable[[str], int]
+    """Returns the line on which the file binds a name; 0 where it does not."""
     faults: tuple[Fault, ...]
 
 
@@ -64,7 +60,9 @@ def read_exports(module: ModuleType) -> Exports:
         faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
     name, wrong = _name(module)
     faults.extend([*wrong, *_openapi(module)])
-    return Exports(handlers, name, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+    line_of_name = partial(_line, module, with_imports=True)
+    cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
+    return Exports(handlers, name, cache, line_of_name, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
 
 
 def is_documented(module: ModuleType) -> bool:
@@ -127,14 +125,14 @@ def _config_meant(name: str) -> str | None:
     return next(iter(get_close_matches(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES), n=1, cutoff=0.85)), None)
 
 
-def _line(module: ModuleType, name: str) -> int:
-    """Return the line on which the file itself defines *name*; 0 where it imports it."""
+def _line(module: ModuleType, name: str, *, with_imports: bool = False) -> int:
+    """Return the line on which the file itself defines *name*; 0 where it imports it, unless that counts too."""
     try:
         tree = ast.parse(inspect.getsource(module))
     except (OSError, TypeError, SyntaxError):
         return 0
     for node in tree.body:
-        if name in _defined_by(node):
+        if name in _defined_by(node) or (with_imports and name in _imported_by(node)):
             return node.lineno
     return 0
 
@@ -149,3 +147,7 @@ def _defined_by(node: ast.stmt) -> list[str]:
             return [name]
         case _:
             return []
+
+
+def _imported_by(node: ast.stmt) -> list[str]:
+    return [one.asname or one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []

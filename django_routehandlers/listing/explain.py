@@ -14,12 +14,15 @@ from django.http import Http404
 from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.utils.encoding import repercent_broken_unicode
 
-from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.functions import annotation_text
 from django_routehandlers.handlers.redirect import other_form
+from django_routehandlers.listing.cache_answer import CacheAnswer, explain_cache
 from django_routehandlers.listing.mounts import NOWHERE, Mount
 from django_routehandlers.listing.near_misses import NearMiss, find_near_misses, unmatchable
-from django_routehandlers.routing.patterns import RouteTable, Served
+from django_routehandlers.routing.patterns import RouteTable
+from django_routehandlers.routing.url_patterns import Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class RouteAnswer:
     handlers: Mapping[str, HandlerOutlook]
     location: str | None
     """Where a 308 leads first, because of the URL's last slash; ``None`` where the route answers at once."""
+    cache: CacheAnswer | None
+    """What the cache does with it; ``None`` where the route has no GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,8 @@ def explain_url(url: str, table: RouteTable, resolver: URLResolver, mounts: Iter
     mount, rest, note = _place(path, table, tuple(mounts))
     found = None if rest is None else table.match(rest)
     answer: RouteAnswer | OtherAnswer | None = None
-    if match is not None and found is not None and match.func is (found[0].view if found[2] else table.redirect):
-        answer = _route_answer(match, found, mount, other_form(path, query))
+    if match is not None and found is not None and _answers(match, found, table):
+        answer = _route_answer(match, found, mount, url, (path, query))
     elif match is not None:
         answer = _other_answer(match)
     near: tuple[NearMiss, ...] = ()
@@ -127,14 +132,27 @@ def _place(path: str, table: RouteTable, mounts: Sequence[Mount]) -> tuple[Mount
     return mount, rest, None
 
 
+def _answers(match: ResolverMatch, found: tuple[Served, dict[str, object], bool], table: RouteTable) -> bool:
+    served, _, canonical = found
+    return match.func in served.views if canonical else match.func is table.redirect
+
+
 def _route_answer(
-    match: ResolverMatch, found: tuple[Served, dict[str, object], bool], mount: Mount, location: str
+    match: ResolverMatch,
+    found: tuple[Served, dict[str, object], bool],
+    mount: Mount,
+    url: str,
+    asked: tuple[str, str],
 ) -> RouteAnswer:
     served, parameters, canonical = found
+    path, query = asked
+    location = None if canonical else other_form(path, query)
+    # The form of the URL that the route itself answers.
+    own = path if location is None else read_url(location)[0]
     # Only a match at once has the parameters of the URLconf that includes the routes, if it has any.
     values = match.kwargs if canonical else parameters
     outlooks = {method: _outlook(handler, values) for method, handler in handlers_of(served.view).items()}
-    return RouteAnswer(served, mount, values, outlooks, None if canonical else location)
+    return RouteAnswer(served, mount, values, outlooks, location, explain_cache(served, url, own, query))
 
 
 def _other_answer(match: ResolverMatch) -> OtherAnswer:

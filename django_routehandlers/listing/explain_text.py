@@ -7,12 +7,13 @@ Pure: values in, lines out.
 import os
 from collections.abc import Iterator, Mapping
 
+from django_routehandlers.listing.cache_text import cache_as_json, cache_lines
 from django_routehandlers.listing.explain import Explanation, HandlerOutlook, OtherAnswer, RouteAnswer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.near_misses import NearMiss
 from django_routehandlers.listing.rows import Row, kind_of, line_in, make_row
 from django_routehandlers.listing.text import Paint, aligned, printable
-from django_routehandlers.routing.patterns import Served
+from django_routehandlers.routing.url_patterns import Served
 
 _AUTOMATIC = {"HEAD": "automatic, from GET", "OPTIONS": "automatic"}
 
@@ -61,6 +62,10 @@ def _answer_lines(path: str, answer: RouteAnswer, paint: Paint) -> Iterator[str]
     yield ""
     yield paint.heading("Methods")
     yield from aligned([*_method_lines(row, answer, paint)])
+    if answer.cache is not None:
+        yield ""
+        yield paint.heading("Cache")
+        yield from aligned([[_cell(f"  {name}"), _cell(text)] for name, text in cache_lines(answer.cache)])
 
 
 def _method_lines(row: Row, answer: RouteAnswer, paint: Paint) -> Iterator[list[tuple[str, str]]]:
@@ -103,6 +108,7 @@ def explanation_as_json(url: str, explanation: Explanation) -> dict[str, object]
         "route": _row(found.served, found.mount).as_json() if found else None,
         "parameters": _parameters(found.parameters) if found else None,
         "handlers": {method: _outlook(one) for method, one in found.handlers.items()} if found else None,
+        "cache": cache_as_json(found.cache) if found and found.cache else None,
         "urlconf": {"pattern": other.route, "view": other.view} if other else None,
         "note": explanation.note,
         "near_misses": [_near_miss(miss, explanation.mount) for miss in explanation.near_misses],

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import cast
 
 from django_routehandlers.routing.matching import Converter
-from django_routehandlers.routing.patterns import SegmentsPattern, Served
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import Segment, SegmentKind
+from django_routehandlers.routing.url_patterns import SegmentsPattern, Served
 
 MOST = 5
 """How many near misses an explanation names."""

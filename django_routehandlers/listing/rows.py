@@ -8,11 +8,14 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django_routehandlers.handlers.dispatch import BoundHandler, handlers_of
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.cache_policy import CachePolicy
+from django_routehandlers.handlers.dispatch import handlers_of, policy_of
 from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.listing.mounts import Mount
-from django_routehandlers.routing.patterns import Served
+from django_routehandlers.listing.policy_text import policy_as_json
 from django_routehandlers.routing.route import Route
+from django_routehandlers.routing.url_patterns import Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Row:
     """Path of the file, relative to the current directory where it is below that."""
     handlers: dict[str, HandlerRow]
     """Method → function, for the methods that the file itself defines."""
+    cache: CachePolicy | None
+    """How GET is cached; ``None`` where there is none."""
     route: Route
 
     @property
@@ -49,7 +54,7 @@ class Row:
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
     def as_json(self) -> dict[str, object]:
-        """Return the object that ``--format json`` prints. No version caches or wraps yet: null and an empty list."""
+        """Return the object that ``--format json`` prints. No version wraps yet: ``middleware`` is an empty list."""
         return {
             "methods": list(self.methods),
             "path": self.path,
@@ -57,7 +62,7 @@ class Row:
             "app": self.app,
             "file": self.file,
             "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
-            "cache": None,
+            "cache": policy_as_json(self.cache),
             "middleware": [],
         }
 
@@ -110,6 +115,7 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         app=route.app,
         file=route.file.removeprefix(below),
         handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
+        cache=policy_of(served.view),
         route=route,
     )
 

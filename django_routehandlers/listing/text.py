@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from django_routehandlers.listing.policy_text import policy_cell
 from django_routehandlers.listing.rows import Row
 
 Color = Callable[[str], str]
@@ -38,7 +39,7 @@ class Branches:
 PLAIN_BRANCHES = Branches("|-- ", "`-- ", "|   ", "    ")
 """For a stream whose encoding has no lines to draw with."""
 
-_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "APP", "FILE")
+_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "CACHE", "APP", "FILE")
 _Cell = tuple[str, str]
 
 
@@ -46,7 +47,7 @@ def table_lines(rows: Iterable[Row], paint: Paint) -> Iterator[str]:
     """Yield the heading and one line for each row."""
     cells: list[list[_Cell]] = [[(text, paint.heading(text)) for text in _HEADINGS]]
     for row in rows:
-        plain = (row.path, row.name, row.kind, row.app, row.file)
+        plain = (row.path, row.name, row.kind, policy_cell(row.cache), row.app, row.file)
         cells.append([_methods(row, paint), *((shown, shown) for shown in map(printable, plain))])
     yield from aligned(cells)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django_routehandlers.handlers.answers import Answer
+from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.content import Content, RawBody
-from django_routehandlers.handlers.dispatch import BoundHandler
 from django_routehandlers.handlers.functions import Handler
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns

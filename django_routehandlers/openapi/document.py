@@ -15,7 +15,8 @@ from django.conf import settings
 from django.utils import translation
 
 from django_routehandlers.conf import Config
-from django_routehandlers.handlers.dispatch import METHODS, BoundHandler, handlers_of
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.dispatch import METHODS, handlers_of
 from django_routehandlers.handlers.exports import is_documented
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
@@ -23,7 +24,8 @@ from django_routehandlers.openapi.operations import SESSION, natural_id, operati
 from django_routehandlers.openapi.schemas import Schemas
 from django_routehandlers.openapi.templates import Template, templates_of
 from django_routehandlers.routing.loader import module_name
-from django_routehandlers.routing.patterns import RouteTable, Served
+from django_routehandlers.routing.patterns import RouteTable
+from django_routehandlers.routing.url_patterns import Served
 
 VERSION = "3.1.1"
 """The version of the OpenAPI Specification that documents keep to."""

@@ -8,7 +8,7 @@ import inspect
 import re
 from typing import Any, cast
 
-from django_routehandlers.handlers.dispatch import BoundHandler
+from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.openapi.answers import responses_of

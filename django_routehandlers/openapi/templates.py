@@ -15,8 +15,8 @@ from django.urls.resolvers import RegexPattern
 
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi.schemas import Schema
-from django_routehandlers.routing.patterns import Served
 from django_routehandlers.routing.segments import Segment, SegmentKind
+from django_routehandlers.routing.url_patterns import Served
 
 # What RFC 3986, section 3.3, lets stand in a segment as it is.
 _SEGMENT = "!$&'()*+,;=:@-._~"

@@ -104,7 +104,7 @@ def _new_package(name: str, path: str) -> ModuleType:
 
 def _failed(route: Route, error: BaseException) -> Mistake:
     file, line = _place(route, error)
-    reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+    reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0].removesuffix(".")
     what = f"the file cannot be imported: {type(error).__name__}{': ' if reason else ''}{reason}."
     linecache.checkcache(file)
     source = linecache.getline(file, line).strip() if line else ""

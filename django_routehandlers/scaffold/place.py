@@ -16,9 +16,9 @@ from django.apps import AppConfig, apps
 from django_routehandlers.conf import get_config
 from django_routehandlers.routing.conflicts import find_conflicts
 from django_routehandlers.routing.discovery import ROUTE_FILE, ROUTES_DIRECTORY, RoutesDirectory, discover_routes
-from django_routehandlers.routing.patterns import Served
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.segments import Segment, SegmentError, is_private, parse_prefix, parse_segment
+from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.scaffold.errors import CannotStart
 from django_routehandlers.table import APP
 

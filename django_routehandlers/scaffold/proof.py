@@ -2,8 +2,8 @@
 
 from django_routehandlers.conf import get_config
 from django_routehandlers.routing.discovery import RouteTree
-from django_routehandlers.routing.patterns import Served
 from django_routehandlers.routing.route import Route
+from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.scaffold.errors import CannotStart
 from django_routehandlers.table import app_config, build_table
 

@@ -37,6 +37,8 @@ ROUTEHANDLERS = {
 }
 
 MIDDLEWARE = [
+    # First, where it sees what all others have made of a response.
+    "django_routehandlers.middleware.CacheControlMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

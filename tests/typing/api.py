@@ -1,6 +1,6 @@
 """The public API as a user's type checker sees it. Never run: pyright and mypy read it, strictly."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, assert_type
 
@@ -14,7 +14,14 @@ from django_routehandlers import (
     JSONResponse,
     NDJSONResponse,
     ServerSentEvent,
+    arevalidate_path,
+    arevalidate_tag,
+    cached,
+    fetch,
+    revalidate_path,
+    revalidate_tag,
 )
+from django_routehandlers.caching import StoreError, revalidate_all, stats
 
 
 @dataclass
@@ -105,3 +112,36 @@ def evented() -> EventStreamResponse[dict[str, int]]:
 
 assert_type(streamed(), NDJSONResponse[dict[str, int]])
 assert_type(ServerSentEvent({"n": 1}), ServerSentEvent[dict[str, int]])
+
+
+@cached
+def total(product: int, *, taxed: bool = False) -> float:
+    """Return a result that is kept."""
+    return product * (1.2 if taxed else 1.0)
+
+
+def tags_of(id: int) -> list[str]:
+    """Return the tags of a result."""
+    return [f"product:{id}"]
+
+
+@cached(revalidate=False, tags=tags_of, depends_on=["shop_product"])
+async def product_of(id: int) -> Product:
+    """Return a result that is kept, in async code."""
+    return Product(id, (await fetch("https://example.com/", revalidate=60, tags=["names"])).text)
+
+
+async def invalidate() -> Mapping[str, int]:
+    """Invalidate in each way."""
+    try:
+        await arevalidate_tag("a", "b")
+        await arevalidate_path("/a", below=True)
+    except StoreError:
+        revalidate_all()
+    revalidate_tag("a")
+    revalidate_path("/a")
+    assert_type(await product_of(1), Product)
+    return stats()
+
+
+assert_type(total(1, taxed=True), float)

@@ -27,9 +27,19 @@ The table is in match order: of two routes that match a path, the upper one answ
 are those that Allow lists, automatic HEAD and OPTIONS among them. An optional catch-all is
 one line, with what may be left out in square brackets: /docs[/<path:slug>].
 
+CACHE is how the responses of GET are kept: the seconds for which they are fresh, "until
+invalidated", "dynamic" where they are not kept, "-" where there is no GET. With --match it
+is told why, what is part of the key, and which entry is there now, where processes share
+the cache: the one of a visitor who sends nothing but the URL, whose host is that of the URL
+or the first of ALLOWED_HOSTS.
+
 JSON is a list of objects with methods, path, name, app, file, handlers (method: kind and
-line), cache and middleware. Nothing caches or wraps a route in this version, so cache is
-null and middleware is [].
+line), cache and middleware. cache is null where there is no GET, else it has policy
+("cached" or "dynamic"), why (why dynamic, else null), revalidate (seconds, false for until
+invalidated, null where dynamic), tags (a list, or "function"), depends_on ("auto" for the
+tables that queries read, a list of tables, or null for none), force_static, static_params
+(whether generate_static_params() is there) and dynamic_params. Nothing wraps a route in this
+version, so middleware is [].
 
 Exit status: 0; 1 where --match finds no route that answers, or where the routes have errors,
 which are printed on standard error after the routes that stand. Until they are mended, no

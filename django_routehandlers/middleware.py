@@ -1,0 +1,188 @@
+"""
+Turn the outcome that a route left into the fields that caches and clients act on.
+
+Only here is ``public`` ever written, since only the outermost middleware sees the finished
+response: who looked at the session, which cookies were set, what else it varies on. Responses of
+views that are no routes pass as they are.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.functional import empty
+from django.utils.http import parse_http_date_safe
+
+from django_routehandlers.handlers.functions import is_coroutine_function
+from django_routehandlers.policies.cache_control import (
+    PRIVATE,
+    parse_cache_control,
+    vary_names,
+)
+from django_routehandlers.policies.cache_status import append_cache_status
+from django_routehandlers.policies.outcome import (
+    CacheOutcome,
+    await_outcome,
+    has_own_content,
+    is_routed,
+    outcome_of,
+    request_etag,
+)
+
+_SHARED_STATUSES = frozenset({200, 301, 304, 308})
+# Fields that caches downstream key on, or that CORS has them key on.
+_SHARED_NAMES = frozenset({"accept-encoding", "accept-language", "origin"})
+_NAMES_OF_CLIENTS = frozenset({"authorization", "cookie"})
+# Fields for caches of one kind, which those read in the place of Cache-Control (RFC 9213).
+_TARGETED = ("cdn-cache-control", "surrogate-control")
+_CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
+# A 304 has no content for these to speak of (RFC 9110, section 15.4.5).
+_CONTENT_FIELDS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
+
+
+class CacheControlMiddleware:
+    """
+    Say on the wire what the route cache means: ``Cache-Control``, ``Age``, ``Cache-Status``, and 304.
+
+    Belongs first in ``MIDDLEWARE``, where it sees what all others have made of a response. A
+    response is ``public`` only where nothing on its way out has to do with who asks.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self._get_response = get_response
+        self._is_async = is_coroutine_function(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer a request."""
+        await_outcome(request)
+        response = self._get_response(request)
+        if self._is_async:
+            return _finish_later(request, cast(Awaitable[HttpResponseBase], response))
+        return _finish(request, cast(HttpResponseBase, response))
+
+
+async def _finish_later(request: HttpRequest, response: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+    return _finish(request, await response)
+
+
+def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if not is_routed(request):
+        return response
+    outcome = outcome_of(request, response)
+    if outcome is None:
+        # What stands in the place of the view's response may have its fields, and the handler's own words in them.
+        response.headers.setdefault("Cache-Control", PRIVATE)
+        if _sets_cookie(response) or _is_known(request):
+            _withdraw(response)
+        return response
+    _write_cache_control(request, response, outcome)
+    response = _conditional_response(request, response)
+    if response.status_code == 412:
+        _withdraw(response)
+        return response
+    if outcome.age is not None:
+        # The clock of another machine may have made the entry, and clocks step back.
+        response.headers["Age"] = str(max(outcome.age, 0))
+    sent: str | None = response.headers.get("Cache-Status")
+    response.headers["Cache-Status"] = append_cache_status(sent, outcome.status) if sent else outcome.status_text
+    return response
+
+
+def _write_cache_control(request: HttpRequest, response: HttpResponseBase, outcome: CacheOutcome) -> None:
+    if not outcome.is_public:
+        response.headers.setdefault("Cache-Control", PRIVATE)
+        # A handler that has read the request knew what it said; of a cookie it need not have known.
+        if _sets_cookie(response) or not outcome.keeps_words:
+            _withdraw(response)
+    elif not _is_for_everybody(request, response, outcome):
+        _withdraw(response)
+    else:
+        response.headers.setdefault("Cache-Control", outcome.cache_control)
+        names = outcome.varies_on
+        if response.status_code == 304:
+            # GZipMiddleware passes by the 304 of ConditionalGetMiddleware, and caches freshen their
+            # entry with what it says: one that is compressed would seem to be for every client.
+            names = names | {"accept-encoding"}
+        if names:
+            patch_vary_headers(response, sorted(names))
+
+
+def _is_for_everybody(request: HttpRequest, response: HttpResponseBase, outcome: CacheOutcome) -> bool:
+    """Return whether nothing shows that the response, or whether it was given at all, depends on who asks."""
+    if response.status_code not in _SHARED_STATUSES or _sets_cookie(response) or _is_known(request):
+        return False
+    vary, varies_on = response.headers.get("Vary"), outcome.varies_on
+    if not vary and not varies_on:
+        return not outcome.is_translated
+    names = vary_names(vary or "")
+    return (
+        names is not None
+        and names <= _SHARED_NAMES | varies_on
+        and not (names | varies_on) & _NAMES_OF_CLIENTS
+        # Whoever has chosen another language, and by another field, has told no cache.
+        and not (outcome.is_translated and "accept-language" not in names)
+        # LocaleMiddleware asks this cookie before Accept-Language, and names only the latter.
+        and not ("accept-language" in names and settings.LANGUAGE_COOKIE_NAME in request.COOKIES)
+    )
+
+
+def _sets_cookie(response: HttpResponseBase) -> bool:
+    return bool(response.cookies) or "Set-Cookie" in response.headers
+
+
+def _is_known(request: HttpRequest) -> bool:
+    """Return whether the request says who asks, or a middleware has looked."""
+    # A server that has checked who asks may take Authorization away, and say REMOTE_USER instead.
+    if "HTTP_AUTHORIZATION" in request.META or request.META.get("REMOTE_USER"):
+        return True
+    session = getattr(request, "session", None)
+    if session is not None and (session.accessed or session.modified):
+        return True
+    user = getattr(request, "user", None)
+    # Nobody has looked at a lazy user that is still empty, and here is not the place to do so.
+    return getattr(user, "_wrapped", user) is not empty and bool(getattr(user, "is_authenticated", False))
+
+
+def _withdraw(response: HttpResponseBase) -> None:
+    """Take back every word that lets a cache which serves several users store the response."""
+    if parse_cache_control(response.headers.get("Cache-Control", "")).lets_others_store:
+        response.headers["Cache-Control"] = PRIVATE
+    for name in [name for name in response.headers if name.lower().endswith(_TARGETED)]:
+        del response.headers[name]
+
+
+def _conditional_response(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Return the 304 or 412 that the fields of the request ask for (RFC 9110, section 13.2.2), or *response*."""
+    etag = response.headers.get("ETag")
+    if etag and etag == request_etag(request) and not has_own_content(request, response):
+        # Of the entry, whose content another middleware has changed.
+        del response.headers["ETag"]
+        return response
+    if request.method not in ("GET", "HEAD") or response.status_code != 200 or response.streaming or not etag:
+        return response
+    # Nearly every request has none: Django would look for entity tags in four empty fields.
+    if request.META.keys().isdisjoint(_CONDITIONS):
+        return response
+    modified = response.headers.get("Last-Modified")
+    answer = get_conditional_response(
+        request,
+        etag=etag,
+        last_modified=parse_http_date_safe(modified) if modified else None,
+        response=cast(HttpResponse, response),
+    )
+    if answer is None or answer is response:
+        return response
+    # Django keeps the fields of RFC 9110 alone, and would drop those of CORS and of the other middleware.
+    for name, value in response.items():
+        if name.lower() not in _CONTENT_FIELDS:
+            answer.headers.setdefault(name, value)
+    return answer
