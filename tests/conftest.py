@@ -10,7 +10,9 @@ from textwrap import dedent
 from types import ModuleType
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.core.checks import CheckMessage
+from django.db import connections
 from django.test import AsyncClient, Client
 from django.urls import include, path
 from pytest_django import Settings
@@ -27,6 +29,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     finally:
         pyfuncitem.obj = test
+
+
+@pytest.fixture(autouse=True)
+def close_connections_of_async_code() -> Iterator[None]:
+    """Close what async code has opened, in the thread in which it has: a later test must not meet it."""
+    yield
+    SyncToAsync.single_thread_executor.submit(_drop_connections).result()
+
+
+def _drop_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        # Django keeps connections to a database in memory open, which would go with the last of them.
+        if connection.connection is not None:
+            connection.connection.close()
+            connection.connection = None
 
 
 class Site:

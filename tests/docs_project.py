@@ -26,9 +26,10 @@ A comment in the line above a block says what the block does not:
 ``<!-- not run: REASON -->``
     The block is left out, and the tests list the reason.
 
-A page begins in a new project ``mysite`` with an app ``shop``, both our package and the app installed, our URLs
-included. ``<!-- start: empty -->`` anywhere on a page gives it an empty folder, and ``<!-- start: testproject -->``
-a copy of the demo shop. Any other block is a mistake, so that none is left untried by accident.
+A page begins in a new project ``mysite`` with an app ``shop``, both our package and the app installed, our middleware
+first, our URLs included. ``<!-- start: empty -->`` anywhere on a page gives it an empty folder, and
+``<!-- start: testproject -->`` a copy of the demo shop. Any other block is a mistake, so that none is left untried by
+accident.
 """
 
 import json
@@ -116,6 +117,7 @@ class Project:
             self.succeed("django-admin startproject mysite . && python manage.py startapp shop", "start")
             with (self.folder / "mysite/settings.py").open("a") as settings:
                 settings.write('\nINSTALLED_APPS += ["django_routehandlers", "shop"]\n')
+                settings.write('MIDDLEWARE.insert(0, "django_routehandlers.middleware.CacheControlMiddleware")\n')
             (self.folder / "mysite/urls.py").write_text(
                 "from django.urls import include, path\n\n"
                 'urlpatterns = [path("", include("django_routehandlers.urls"))]\n'

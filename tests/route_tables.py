@@ -9,9 +9,10 @@ from django.urls.converters import get_converters
 
 from django_routehandlers.routing.conflicts import find_conflicts
 from django_routehandlers.routing.matching import Converter
-from django_routehandlers.routing.patterns import RouteResolver, RouteTable, SegmentConverter, serve
+from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import SegmentKind, parse_segment
+from django_routehandlers.routing.url_patterns import SegmentConverter, serve
 
 
 def make_route(folders: str) -> Route:

@@ -19,6 +19,17 @@ MANAGE = """
     settings.configure(INSTALLED_APPS=["django_routehandlers", *{apps!r}], ROOT_URLCONF="urls", SECRET_KEY="x")
     execute_from_command_line(sys.argv)
 """
+CACHED = {
+    "policy": "cached",
+    "why": None,
+    "revalidate": 60,
+    "tags": [],
+    "depends_on": "auto",
+    "force_static": False,
+    "static_params": False,
+    "dynamic_params": True,
+}
+"""What JSON says of a GET that is cached by default."""
 URLS = """
     from django.urls import include, path
 

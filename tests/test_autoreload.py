@@ -14,6 +14,8 @@ from django.utils.autoreload import StatReloader, autoreload_started
 from conftest import Site
 from servers import Server, make_project, poll, run, serve, write_route
 
+pytestmark = pytest.mark.servers
+
 RELOAD_LIMIT = 30  # seconds until a change shows
 LOGGING = """
     LOGGING = {

@@ -34,7 +34,10 @@ class Unfinished(BaseModel):
 
 def mistakes(site: Site, signature: str, method: str = "POST") -> list[tuple[str, str, str]]:
     routes = site.write({"x/[id]/route.py": f"{HEAD}async def {method}({signature}): ...\n"})
-    site.settings.MIDDLEWARE = ["django.contrib.auth.middleware.AuthenticationMiddleware"]
+    site.settings.MIDDLEWARE = [
+        "django_routehandlers.middleware.CacheControlMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
     site.install()
     where = f"{routes}/x/[id]/route.py:{HEAD.strip().count(chr(10)) + 4}: /x/[id]: {method}: "
     found = site.check()

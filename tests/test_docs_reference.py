@@ -10,14 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandParser
+from django.core.management import CommandParser, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
 import django_routehandlers
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.dispatch import METHODS
 from django_routehandlers.handlers.exports import CONFIG_NAMES, PLANNED_CONFIG_NAMES
-from django_routehandlers.management.commands.show_routes import Command
 from docs_blocks import read_blocks
 from docs_project import ROOT, Project
 
@@ -114,15 +113,17 @@ def test_example_of_a_check_makes_that_message_appear_and_no_other(id: str, new_
     project = Project(tmp_path)
     for block in read_blocks(check_sections()[id], CHECKS):
         project.do(block)
-    _, printed = project.run("python manage.py check --tag routehandlers")
+    deploy = " --deploy" if "`check --deploy` alone" in check_sections()[id].replace("\n", " ") else ""
+    _, printed = project.run(f"python manage.py check --tag routehandlers{deploy}")
     assert set(re.findall(r"^\?: \(routehandlers\.(\w+)\)", printed, re.MULTILINE)) == {id}, printed
 
 
-def test_options_of_show_routes_are_listed() -> None:
+@pytest.mark.parametrize("name", ["show_routes", "revalidate", "prerender_routes"])
+def test_options_of_a_command_are_listed(name: str) -> None:
     parser = CommandParser(formatter_class=DjangoHelpFormatter)
-    Command().add_arguments(parser)
+    load_command_class("django_routehandlers", name).add_arguments(parser)
     options = [action.option_strings[-1] for action in parser._actions if action.dest != "help"]
-    assert [row[0] for row in first_table(read("commands.md"))] == options
+    assert [row[0] for row in first_table(section(read("commands.md"), f"## `{name}`"))] == options
 
 
 def test_public_names_are_listed() -> None:

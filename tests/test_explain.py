@@ -11,7 +11,7 @@ from django.urls import include, path
 from django.views import View
 
 from conftest import Site
-from show_routes_command import Shown, manage, show, write_project
+from show_routes_command import CACHED, Shown, manage, show, write_project
 
 SHOP = {
     "shop/routes/api/products/route.py": "async def GET(): ...\ndef POST(request): ...\n",
@@ -29,6 +29,15 @@ SHOP = {
     "shop/routes/api/items/[number=int]/route.py": "def GET(number): ...\n",
     "shop/routes/api/files/[...path]/route.py": "def GET(path): ...\n",
     "shop/routes/docs/[[...slug]]/route.py": "def GET(slug: list[str], params): ...\n",
+}
+UNKNOWN_ENTRY = {
+    "state": "unknown",
+    "url": None,
+    "why": "CACHES['default'] is in the memory of each process",
+    "age": None,
+    "lifetime": None,
+    "tags": [],
+    "tables": [],
 }
 
 
@@ -59,6 +68,13 @@ Methods
   GET      async, line 4        id = 7 (int)
   HEAD     automatic, from GET
   OPTIONS  automatic
+
+Cache
+  Policy  cached, for 60 s
+  Key     build, scheme, host, path, language, time zone
+  Tags    none
+  Tables  those that its queries read
+  Entry   unknown: CACHES['default'] is in the memory of each process
 
 Near misses
   /api/products/<id>/reviews  the path ends before reviews
@@ -103,6 +119,13 @@ Methods
   HEAD     automatic, from GET
   OPTIONS  automatic
 
+Cache
+  Policy  cached, for 60 s
+  Key     build, scheme, host, path, language, time zone
+  Tags    none
+  Tables  those that its queries read
+  Entry   unknown: CACHES['default'] is in the memory of each process
+
 Near misses
   /api/products/<id>          it matches too, but later: export is static, which is tried before [id], dynamic
   /api/products/<id>/reviews  the path ends before reviews
@@ -129,7 +152,7 @@ def test_json_says_the_same(project: Path) -> None:
             "app": "shop",
             "file": "shop/routes/api/products/[id]/route.py",
             "handlers": {"GET": {"kind": "async", "line": 4}, "DELETE": {"kind": "sync", "line": 7}},
-            "cache": None,
+            "cache": CACHED,
             "middleware": [],
         },
         "parameters": {"id": {"value": "'7'", "type": "str"}},
@@ -137,6 +160,7 @@ def test_json_says_the_same(project: Path) -> None:
             "GET": {"parameters": value, "refusal": None},
             "DELETE": {"parameters": {}, "refusal": "id = '7' does not fit uuid.UUID"},
         },
+        "cache": {"query_parameters": [], "fields": [], "entry": UNKNOWN_ENTRY},
         "urlconf": None,
         "note": None,
     }

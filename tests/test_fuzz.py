@@ -27,6 +27,7 @@ from conftest import Site
 REQUESTS = 10_000 if os.environ.get("RH_PROOF") == "full" else 1_000
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MIDDLEWARE = [
+    "django_routehandlers.middleware.CacheControlMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

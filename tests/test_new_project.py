@@ -6,6 +6,8 @@ import pytest
 
 from servers import KINDS, make_project, serve
 
+pytestmark = pytest.mark.servers
+
 HELLO = """
     async def GET():
         return {"hello": "world"}

@@ -15,7 +15,7 @@ import pytest
 from django.urls import include, path, re_path
 
 from conftest import Site
-from show_routes_command import manage, show, write_project
+from show_routes_command import CACHED, manage, show, write_project
 
 SHOP = {
     "shop/routes/route.py": "def GET(): ...\n",
@@ -47,14 +47,14 @@ def test_table_lists_every_route_in_match_order(project: Path) -> None:
     assert (
         shown.out
         == """\
-METHODS                     PATH                    NAME                     KIND   APP   FILE
-GET, HEAD, OPTIONS          /                       routes:index             sync   shop  shop/routes/route.py
-GET, HEAD, OPTIONS          /about                  routes:about             sync   shop  shop/routes/(site)/about/route.py
-GET, HEAD, OPTIONS, POST    /api/products           routes:api-products      mixed  shop  shop/routes/api/products/route.py
-DELETE, GET, HEAD, OPTIONS  /api/products/<int:id>  routes:api-products-id   async  shop  shop/routes/api/products/[id=int]/route.py
-OPTIONS, PUT                /api/products/<sku>     routes:api-products-sku  sync   shop  shop/routes/api/products/[sku]/route.py
-GET, HEAD, OPTIONS          /docs[/<path:slug>]     routes:pages             async  help  help/routes/docs/[[...slug]]/route.py
-GET, HEAD, OPTIONS          /files/<path:path>      routes:files-path        sync   help  help/routes/files/[...path]/route.py
+METHODS                     PATH                    NAME                     KIND   CACHE  APP   FILE
+GET, HEAD, OPTIONS          /                       routes:index             sync   60 s   shop  shop/routes/route.py
+GET, HEAD, OPTIONS          /about                  routes:about             sync   60 s   shop  shop/routes/(site)/about/route.py
+GET, HEAD, OPTIONS, POST    /api/products           routes:api-products      mixed  60 s   shop  shop/routes/api/products/route.py
+DELETE, GET, HEAD, OPTIONS  /api/products/<int:id>  routes:api-products-id   async  60 s   shop  shop/routes/api/products/[id=int]/route.py
+OPTIONS, PUT                /api/products/<sku>     routes:api-products-sku  sync   -      shop  shop/routes/api/products/[sku]/route.py
+GET, HEAD, OPTIONS          /docs[/<path:slug>]     routes:pages             async  60 s   help  help/routes/docs/[[...slug]]/route.py
+GET, HEAD, OPTIONS          /files/<path:path>      routes:files-path        sync   60 s   help  help/routes/files/[...path]/route.py
 """  # noqa: E501
     )
 
@@ -108,7 +108,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "app": "shop",
             "file": "shop/routes/api/products/route.py",
             "handlers": {"GET": {"kind": "async", "line": 1}, "POST": {"kind": "sync", "line": 5}},
-            "cache": None,
+            "cache": CACHED,
             "middleware": [],
         },
         {
@@ -118,7 +118,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "app": "shop",
             "file": "shop/routes/api/products/[id=int]/route.py",
             "handlers": {"GET": {"kind": "async", "line": 1}, "DELETE": {"kind": "async", "line": 2}},
-            "cache": None,
+            "cache": CACHED,
             "middleware": [],
         },
         {

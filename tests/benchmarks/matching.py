@@ -31,9 +31,10 @@ from django.urls.converters import get_converters
 from django.urls.resolvers import RegexPattern
 
 from django_routehandlers.routing.matching import Converter
-from django_routehandlers.routing.patterns import RouteResolver, RouteTable, SegmentConverter, serve
+from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import parse_segment
+from django_routehandlers.routing.url_patterns import SegmentConverter, serve
 
 ROUNDS = 9
 SECONDS = 0.02  # of one case in one round
