@@ -12,7 +12,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -36,6 +36,8 @@ from config.asgi import application
 HOST = "127.0.0.1"
 PORT = 8000
 STREAMED_LINES = 3
+_SHOWN = {"status": ("Allow", "Location"), "caching": ("Cache-Control",)}
+"""Fields that are shown of a response, besides its status line."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,11 @@ class Trial:
     title: str
     path: str
     method: str = "GET"
-    show: Literal["body", "status", "stream", "events"] = "body"
+    show: Literal["body", "status", "caching", "stream", "events"] = "body"
     """
     ``status`` shows the status line, then ``Allow`` and ``Location``, in lower case as uvicorn sends them;
-    ``stream`` the first lines, ``events`` all lines that are not empty.
+    ``caching`` the status line, then ``Cache-Control``; ``stream`` the first lines, ``events`` all lines that are not
+    empty.
     """
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Trial:
 
     def command(self, base: str) -> str:
         """Return the line to type into a shell."""
-        words = ["curl", {"body": "-s", "status": "-si", "stream": "-sN", "events": "-sN"}[self.show]]
+        words = ["curl", {"status": "-si", "caching": "-si", "stream": "-sN", "events": "-sN"}.get(self.show, "-s")]
         if self.method != ("POST" if self.body else "GET"):
             words += ["-X", self.method]
         for name, value in self.headers.items():
@@ -73,8 +76,9 @@ class Trial:
 
     def _filter(self) -> str:
         match self.show:
-            case "status":
-                return " | grep -iE '^(http|allow|location)'"
+            case "status" | "caching":
+                names = "|".join(name.lower() for name in _SHOWN[self.show])
+                return f" | grep -iE '^(http|{names})'"
             case "stream":
                 return f" | head -n {STREAMED_LINES}"
             case "events":
@@ -91,8 +95,8 @@ class Trial:
             content_type=self.headers.get("Content-Type", ""),
             headers={key: value for key, value in self.headers.items() if key != "Content-Type"},
         )
-        if self.show == "status":
-            return "\n".join(_status_lines(response))
+        if self.show in _SHOWN:
+            return "\n".join(_head_lines(response, _SHOWN[self.show]))
         if self.show == "stream":
             return await _lines(cast("StreamingHttpResponse", response), STREAMED_LINES)
         if self.show == "events":
@@ -136,14 +140,22 @@ TRIALS = [
         show="events",
         headers={"Last-Event-ID": "39"},
     ),
+    Trial(
+        "Answered from the cache until a product changes; a CDN may keep it for five minutes",
+        "/api/products/1",
+        show="caching",
+    ),
+    Trial(
+        "Depends on who asks, so nobody keeps it: the handler takes a cookie", "/api/products/1/price", show="caching"
+    ),
     Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
 ]
 
 
-def _status_lines(response: HttpResponseBase) -> Iterator[str]:
+def _head_lines(response: HttpResponseBase, names: Sequence[str]) -> Iterator[str]:
     yield f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
     for name, value in response.items():
-        if name in ("Allow", "Location"):
+        if name in names:
             yield f"{name.lower()}: {value}"
 
 

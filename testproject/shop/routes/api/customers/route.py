@@ -5,6 +5,9 @@ from typing import cast
 from shop.models import Customer
 from shop.schemas import CustomerOut
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 # A plain function, with the ORM as one knows it.
 def GET() -> list[CustomerOut]:

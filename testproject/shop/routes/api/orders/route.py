@@ -14,6 +14,9 @@ from shop.schemas import Conflict, OrderIn, OrderOut
 
 from .._lib.queries import whole_orders
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 # Plain functions: placing an order is one transaction.
 def GET(

@@ -12,6 +12,10 @@ from shop.schemas import Conflict, ProductIn, ProductOut, Text
 
 from .._lib.queries import products_with
 
+revalidate = 300  # seconds
+# A product that changes ends what is kept by itself; the tag is for what the database does not tell.
+tags = ["products"]
+
 
 async def GET(
     search: Annotated[Text, Field(description="Part of the name, whatever the case.")] = "",

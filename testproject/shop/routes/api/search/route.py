@@ -4,6 +4,8 @@ from shop.schemas import ProductOut, ProductPage, Search
 
 from .._lib.queries import products_with
 
+tags = ["products"]
+
 
 async def GET(query: Search) -> ProductPage:
     """Return one page of the products that are found."""

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from shop.models import Product
 
+# Kept for a minute, it would say for a minute that all is well.
+dynamic = "force-dynamic"
+
 
 @dataclass
 class Health:

@@ -5,6 +5,9 @@ from django.http import Http404
 from shop.models import Customer
 from shop.schemas import CustomerWithOrders
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 def GET(id: int) -> CustomerWithOrders:
     """Return a customer with the numbers of his or her orders."""

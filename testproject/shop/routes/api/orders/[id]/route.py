@@ -7,6 +7,9 @@ from shop.schemas import Key, OrderOut, StatusIn
 
 from ..._lib.queries import whole_orders
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 async def GET(id: Key) -> OrderOut:
     """Return an order."""

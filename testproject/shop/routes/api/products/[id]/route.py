@@ -10,6 +10,13 @@ from django_routehandlers import JSONResponse
 from shop.models import Product
 from shop.schemas import Conflict, Key, ProductIn, ProductOut
 
+revalidate = 300  # seconds
+
+
+def tags(id: Key) -> list[str]:
+    """Return the names by which what GET answers can be invalidated."""
+    return ["products", f"product-{id}"]
+
 
 async def GET(id: Key) -> ProductOut:
     """Return a product."""

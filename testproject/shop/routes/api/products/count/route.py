@@ -2,6 +2,8 @@
 
 from shop.models import Product
 
+tags = ["products"]
+
 
 # A static folder goes before [id]. A bare number is JSON, too.
 async def GET() -> int:

@@ -5,6 +5,9 @@ from datetime import date
 
 from shop.models import Order
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 @dataclass
 class Day:

@@ -8,6 +8,9 @@ from shop.schemas import OrderOut
 
 from ...._lib.queries import whole_orders
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 # What is no UUID is 404 before this runs.
 async def GET(receipt: UUID) -> OrderOut:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from shop.models import Order
 
+# Of people: nothing that a cache between here and them should keep.
+dynamic = "force-dynamic"
+
 
 @dataclass
 class Progress:

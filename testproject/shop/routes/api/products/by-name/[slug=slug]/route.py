@@ -6,6 +6,8 @@ from shop.models import Product
 from shop.schemas import ProductOut
 
 name = "product"
+revalidate = 300  # seconds
+tags = ["products"]
 
 
 # The folder pins Django's own path converter, [slug=slug].
