@@ -19,7 +19,7 @@ from django.utils.autoreload import autoreload_started, file_changed
 from django_routehandlers.autoreload import is_known_folder, watch_routes
 from django_routehandlers.caching.invalidation import tables_written
 from django_routehandlers.caching.queries import install
-from django_routehandlers.checks import TAG, check_deployment, check_routes
+from django_routehandlers.checks import TAG, check_deployment, check_engine, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.openapi.paths import find_clashes
@@ -52,6 +52,7 @@ class RouteHandlersConfig(AppConfig):
         self.forget()
         register(check_routes, TAG)
         register(check_deployment, TAG, deploy=True)
+        register(check_engine, TAG, deploy=True)
         install(tables_written)
         uid = "django_routehandlers"
         setting_changed.connect(_setting_changed, dispatch_uid=uid)

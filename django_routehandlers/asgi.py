@@ -10,9 +10,9 @@ routes get what Django gives them.
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable
 from contextlib import suppress
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
 import django
@@ -28,9 +28,13 @@ from django.utils import translation
 from django_routehandlers.caching.current import drain_refreshes
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
 from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length, stop_arriving
+from django_routehandlers.engine.handler import EngineHandler
+from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.engine.lifespan import answer_lifespan
+from django_routehandlers.engine.shared_caches import shared_caches
 from django_routehandlers.engine.shutdown import Shutdown
-from django_routehandlers.engine.threads import has_thread, own_thread
+from django_routehandlers.engine.threads import request_thread
+from django_routehandlers.engine.workers import worker_pool
 from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.lines import LinesBody
@@ -41,6 +45,7 @@ from django_routehandlers.responses.stream import StreamResponse
 from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.table import current_table
 
+_logger = logging.getLogger("django_routehandlers")
 _Created = tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]
 _STOPS = "the server stops"
 _LINES = frozenset(media_type.encode() for media_type in LinesBody.media_types)
@@ -62,27 +67,30 @@ def get_asgi_application() -> ASGIHandler:
     cache are waited for, for five seconds at most, by servers that have a lifespan protocol.
     """
     django.setup(set_prefix=False)
+    if unknown := unknown_internals():
+        _logger.warning(
+            "The engine was not tested with this release of Django or asgiref, which differ in %s. Django's own ASGI "
+            "handler serves the project instead: slower, and without the limits of routes. "
+            "Upgrade django-routehandlers, or install a release that it was tested with.",
+            ", ".join(unknown),
+        )
+        return ASGIHandler()
     return RouteASGIHandler()
 
 
-class RouteASGIHandler(ASGIHandler):
-    """Django's ASGI handler, which reads what a route takes, when it takes it, and no more."""
+class RouteASGIHandler(EngineHandler):
+    """The engine, which reads what a route takes, when it takes it, and no more."""
 
     def __init__(self) -> None:
         super().__init__()
         self._shutdown = Shutdown(_stop)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, its sync calls on a thread of its own."""
+        """Answer one request, or what a server says of its own start and end."""
         if scope["type"] == "lifespan":
-            await answer_lifespan(receive, send, drain_refreshes)
-            return
-        # Django's use the thread that is there, and refuse what is not HTTP.
-        if scope["type"] != "http" or has_thread():
+            await answer_lifespan(receive, send, _end)
+        else:
             await super().__call__(scope, receive, send)
-            return
-        async with own_thread():
-            await self.handle(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -120,17 +128,17 @@ class RouteASGIHandler(ASGIHandler):
             if response.cut_reason is not None:
                 exchange.abort()
 
-    async def read_body(self, receive: Any) -> "SpooledTemporaryFile[bytes]":
+    async def read_body(self, receive: Any) -> IO[bytes]:
         """Return the content of a request, what reads it later, or what refuses to be read in its place."""
         exchange = cast("Exchange", receive)
         if _arrives(exchange.scope):
-            return cast("SpooledTemporaryFile[bytes]", exchange.arrive())
+            return cast("IO[bytes]", exchange.arrive())
         if not exchange.is_too_much(stated_length(exchange.scope)):
-            content = cast("SpooledTemporaryFile[bytes]", await super().read_body(exchange))
+            content = await super().read_body(exchange)
             if not exchange.is_cut:
                 return content
             content.close()
-        return cast("SpooledTemporaryFile[bytes]", TooBig())
+        return cast("IO[bytes]", TooBig())
 
     def create_request(self, scope: Message, body_file: IO[bytes]) -> _Created:
         """Return the request, or the answer where there can be none."""
@@ -142,18 +150,29 @@ class RouteASGIHandler(ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to *request*."""
-        bridge = getattr(AsyncToSync.executors, "current", None)
+        thread = request_thread.get()
+        # In a thread of somebody else's there may be one around this request as well.
+        bridge = getattr(AsyncToSync.executors, "current", None) if thread is None else None
         try:
             response = await super().run_get_response(request)
         finally:
             # asgiref leaves that of a sync middleware behind where the request is cancelled, and all that
             # is still to be done in a thread would fail.
-            AsyncToSync.executors.current = bridge
+            if thread is None or thread.is_used:
+                AsyncToSync.executors.current = bridge
         content = vars(request)["_stream"]
         # A stream may read on while it is sent.
         if isinstance(content, ArrivingContent) and not response.streaming:
             content.abandon()
         return response
+
+
+async def _end() -> None:
+    try:
+        await drain_refreshes()
+    finally:
+        worker_pool().close()
+        shared_caches().close()
 
 
 def _stop() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from django_routehandlers.caching.current import read_variables
 from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_receivers, untested_middleware
+from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.dispatch import cached_get_of
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
@@ -20,6 +22,8 @@ from django_routehandlers.table import current_table
 
 TAG = "routehandlers"
 """``manage.py check --tag routehandlers`` runs these checks alone."""
+
+_UPGRADE = "Upgrade django-routehandlers, or install a release of Django and asgiref that it was tested with."
 
 MIDDLEWARE = "django_routehandlers.middleware.CacheControlMiddleware"
 """Dotted path of the middleware that says on the wire what is cached."""
@@ -43,6 +47,33 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
         f"process, silence {TAG}.W063."
     )
     return [Warning(f"CACHES[{alias!r}]: {what}", hint=remedy, id=f"{TAG}.W063")]
+
+
+def check_engine(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report what costs a change of threads under the engine, and what it does not know: with ``check --deploy``."""
+    found = [*map(_hops_message, hops_of_middleware()), *map(_receivers_message, hops_of_receivers())]
+    if unknown := unknown_internals():
+        what = f"Django's own ASGI handler serves the project: the engine was not tested with {', '.join(unknown)}."
+        found.append(Warning(f"asgi.py: {what}", hint=_UPGRADE, id=f"{TAG}.W072"))
+    for path in untested_middleware():
+        what = "the engine was not tested with this release of it, and calls its hooks in a thread."
+        found.append(Warning(f"MIDDLEWARE, {path}: {what}", hint=_UPGRADE, id=f"{TAG}.W073"))
+    return found
+
+
+def _hops_message(hops: Hops) -> CheckMessage:
+    if hops.is_held:
+        what = f"{hops.why}. Each request changes threads {hops.count} times, and holds one while its view runs."
+    else:
+        what = f"{hops.why}. Each request changes threads {hops.count} time{'s' if hops.count > 1 else ''} for it."
+    hint = "Where it is yours, make it an async middleware; of a package, look for a later release. Or leave it out."
+    return Info(f"MIDDLEWARE, {hops.where}: {what}", hint=hint, id=f"{TAG}.I070")
+
+
+def _receivers_message(hops: Hops) -> CheckMessage:
+    what = f"{hops.why}. Each request changes threads once for all receivers of the signal."
+    hint = "Do it in a middleware, or disconnect what nobody needs."
+    return Info(f"{hops.where}: {what}", hint=hint, id=f"{TAG}.I071")
 
 
 def _message(mistake: Mistake) -> CheckMessage:

@@ -64,6 +64,8 @@ class Config:
     """Whether a stale entry is served once more while it is refreshed; else the request waits."""
     STORE_TIMEOUT: float = 0.04
     """Seconds that the backend of the cache may take for an answer before it counts as down."""
+    WORKER_THREADS: int = 40
+    """Threads of a process that run the sync code of requests (ASGI); a request that finds none free waits."""
 
 
 @lru_cache(maxsize=1)
@@ -109,6 +111,8 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
+    if key == "WORKER_THREADS" and (value is None or not _is_positive(cast("object", value), int)):
+        return f"must be a number of threads, not {value!r}.", "Write 40."
     return _wrong_cache_setting(key, cast("object", value))
 
 

@@ -17,6 +17,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
+from django_routehandlers.engine.request import is_due
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (
     PRIVATE,
@@ -144,10 +145,10 @@ def _is_known(request: HttpRequest) -> bool:
     # A server that has checked who asks may take Authorization away, and say REMOTE_USER instead.
     if "HTTP_AUTHORIZATION" in request.META or request.META.get("REMOTE_USER"):
         return True
-    session = getattr(request, "session", None)
+    session = None if is_due(request, "session") else getattr(request, "session", None)
     if session is not None and (session.accessed or session.modified):
         return True
-    user = getattr(request, "user", None)
+    user = None if is_due(request, "user") else getattr(request, "user", None)
     # Nobody has looked at a lazy user that is still empty, and here is not the place to do so.
     return getattr(user, "_wrapped", user) is not empty and bool(getattr(user, "is_authenticated", False))
 

@@ -156,6 +156,7 @@ def refresh(job: dict[str, Any]) -> None:
     from django.test import AsyncClient
 
     from django_routehandlers.caching.current import current_cache
+    from django_routehandlers.engine.workers import worker_pool
 
     def is_open(connection: sqlite3.Connection) -> bool:
         try:
@@ -180,6 +181,8 @@ def refresh(job: dict[str, Any]) -> None:
                 kept.extend(asyncio.all_tasks())
             start = start or left()
         await current_cache().refreshes.drain(10)
+        # Threads that are kept for the next one end here; one that was lost does not.
+        worker_pool().close()
         await asyncio.sleep(0.3)
         gc.collect()
         counts = dict(current_cache().counters.read())

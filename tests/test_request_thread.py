@@ -26,6 +26,7 @@ from django.db import connections, transaction
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
 from django_routehandlers.engine.threads import RequestThread, own_thread, request_thread
+from django_routehandlers.engine.workers import worker_pool
 
 CURRENT: ContextVar[str] = ContextVar("current", default="unset")
 
@@ -35,8 +36,8 @@ def ident() -> int:
 
 
 def alive() -> int:
-    """Return how many threads of requests there are."""
-    return sum(thread.name.startswith("request") for thread in threading.enumerate())
+    """Return how many threads requests hold."""
+    return worker_pool().lent
 
 
 def wait_until(is_so: Callable[[], bool]) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from weakref import WeakSet
 
 from django.conf import settings
@@ -36,7 +36,7 @@ class Exchange:
         self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
         self._limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         self._size = 0
-        self._is_answered = asyncio.Event()
+        self._is_answered: asyncio.Event | None = None
         self._arriving: ArrivingContent | None = None
         self._shutdown: Shutdown | None = None
         self.is_cut = False
@@ -56,6 +56,7 @@ class Exchange:
             # The reader is looked for once.
             self._limit = None
             self.is_cut = self._is_limited(self.scope)
+            self._is_answered = asyncio.Event()
         return self.is_cut
 
     async def __call__(self) -> Message:
@@ -74,7 +75,7 @@ class Exchange:
 
     async def _disconnect(self) -> Message:
         # To ask a server for more is to ask the client to send more (RFC 9110, section 10.1.1).
-        await self._is_answered.wait()
+        await cast("asyncio.Event", self._is_answered).wait()
         while (message := await self._receive())["type"] == "http.request":
             pass
         return message
@@ -82,7 +83,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Hand a message of the response on to the server."""
         if message["type"] == "http.response.start":
-            self._is_answered.set()
+            if self._is_answered is not None:
+                self._is_answered.set()
             is_unread = self.is_cut
             if self._arriving is not None:
                 is_unread = not self._arriving.is_complete

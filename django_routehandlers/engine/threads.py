@@ -1,23 +1,27 @@
 """
-Turn the sync calls of one request into calls on one thread, held only while it is of use.
+Turn the sync calls of one request into calls on one thread, borrowed only while it is of use.
 
-Django gives each request under ASGI a thread that lives as long as the request does. An event
-stream that lasts for hours needs none between its events, so a resting one has given it back.
+Django starts a thread for each request under ASGI, which lives as long as the request does. Here
+it is borrowed for the first call and given back with the request; and an event stream that lasts
+for hours needs none between its events, so a resting one has given it back.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from contextvars import Context, ContextVar
-from threading import Event, Lock
-from typing import Any, ParamSpec, TypeVar
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from contextvars import Context, ContextVar, Token
+from functools import partial
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext, sync_to_async
-from django.db import Error, connections
+from django.db import Error, close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-_LINGER = 0.05  # seconds that a thread which is given back waits for one more call
+from django_routehandlers.engine.workers import Worker, WorkerPool, worker_pool
+
 _UNSET = object()
 
 _P = ParamSpec("_P")
@@ -26,111 +30,191 @@ _R = TypeVar("_R")
 
 class RequestThread(Executor):
     """
-    Run one call at a time, on one thread, which is started for the first call.
+    Run one call at a time, on one thread, which is borrowed for the first call.
 
-    Until the request rests all calls run on the same thread. From then on the thread is given
-    back soon after each call that leaves no database connection open on it, and the next call
-    starts another one.
+    Until the request rests all calls run on the same thread. From then on the thread is given back
+    behind each call that leaves no database connection open on it, and the next call borrows one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pool: WorkerPool | None = None) -> None:
+        self._pool = pool or worker_pool()
         self._lock = Lock()
-        self._thread: ThreadPoolExecutor | None = None
+        self._worker: Worker | None = None
+        self._is_asking = False
+        self._queued: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._calls = 0
-        self._rests = False
-        self._is_connected = False
-        self._wanted: Event | None = None
+        self._is_new, self._is_tidy = True, False
+        self._rests = self._has_ended = self._is_connected = False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the request holds a thread, or waits for one."""
+        return self._worker is not None or self._is_asking
 
     def submit(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
         """Queue a call."""
+        call: Future[_R] = Future()
         with self._lock:
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="request")
             self._calls += 1
-            if self._wanted is not None:
-                self._wanted.set()
-            call = self._thread.submit(self._run, fn, *args, **kwargs)
-        # Not before the lock is free: a call that has already ended is counted right here.
+            worker = self._worker
+            must_ask = worker is None and not self._is_asking
+            self._is_asking |= must_ask
+            if worker is None:
+                self._queued.append((call, partial(fn, *args, **kwargs)))
+            else:
+                worker.submit(self._run, call, partial(fn, *args, **kwargs))
+        # Not before the lock is free: it may be ours at once.
+        if must_ask:
+            self._pool.take(self._start)
         call.add_done_callback(self._count)
         return call
 
     async def rest(self) -> None:
         """
-        Close the database connections that are not in a transaction, and give the thread back.
+        Tidy up the database connections that are not in a transaction, and give the thread back.
 
         It stays where it is in a transaction, and while other tasks of the request have calls
-        on it. An iteration over rows that has begun is broken off, as its connection is closed.
+        on it. An iteration over rows that has begun is broken off where its connection is closed.
         """
         with self._lock:
             self._rests = True
             # A sync middleware waits on the thread for the view, and lends it to the view's own calls.
-            if self._thread is None or (self._calls and not _is_lent()):
+            if self._worker is None or (self._calls and not _is_lent()):
                 return
-        await sync_to_async(_close_idle_connections)()
+        await sync_to_async(self._tidy_up)()
+
+    def release_place(self) -> None:
+        """Let other requests have a thread in the place of this one's, which may wait for long."""
+        if (worker := self._worker) is not None:
+            self._pool.release_place(worker)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """
-        End the thread when its calls have ended.
+        Give the thread back when its calls have ended.
 
-        A later call starts another one, as after ``rest()``: the cleaning up of a task that
+        A later call borrows another one, as after ``rest()``: the cleaning up of a task that
         outlives its request may need one, and gets one from Django too.
         """
+        self._rests = self._has_ended = True
+        if not self.is_used:
+            return
         with self._lock:
-            self._rests = True
-            thread, self._thread = self._thread, None
-            if self._wanted is not None:
-                self._wanted.set()
-                self._wanted = None
-        if thread is not None:
-            thread.shutdown(wait, cancel_futures=cancel_futures)
+            if self._is_asking and not self._calls:
+                # Those that it was asked for have been cancelled.
+                self._pool.forget(self._start)
+            self._give_back()
 
-    def _run(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def _give_back(self) -> None:
+        """Give the thread back if it is of no use any more. The lock is held."""
+        worker = self._worker
+        if worker is None or self._calls or not self._rests:
+            return
+        if self._is_connected and not self._has_ended:
+            # A stream that iterates over rows, at the pace of its client.
+            self._pool.release_place(worker)
+            return
+        self._worker, self._is_new = None, True
+        worker.submit(self._end, worker)
+
+    # On the thread
+
+    def _start(self, worker: Worker) -> None:
+        with self._lock:
+            self._worker, self._is_asking = worker, False
+            while self._queued:
+                worker.submit(self._run, *self._queued.popleft())
+            self._give_back()
+
+    def _run(self, call: "Future[_R]", fn: Callable[[], _R]) -> None:
+        if not call.set_running_or_notify_cancel():
+            # Its callbacks have run when it was cancelled.
+            return
+        if self._is_new:
+            self._is_new = False
+            # What Django's own receivers of request_started do.
+            reset_queries()
+            close_old_connections()
         try:
-            return fn(*args, **kwargs)
-        finally:
-            # Known for every call: the request may come to rest right behind this line.
-            self._is_connected = any(connection.connection is not None for connection in _used_connections())
+            result = fn()
+        except BaseException as error:
+            self._note_connections()
+            call.set_exception(error)
+            # A traceback holds this frame, and this frame would hold the traceback.
+            del call
+        else:
+            self._note_connections()
+            call.set_result(result)
 
-    def _count(self, call: Future[Any]) -> None:
+    def _note_connections(self) -> None:
+        # Known for every call: the request may come to rest right behind this line. A connection that is
+        # open once they are tidied up is for whoever borrows the thread next.
+        counts, self._is_tidy = (_is_in_transaction if self._is_tidy else _is_open), False
+        self._is_connected = any(map(counts, _used_connections()))
+
+    def _tidy_up(self) -> None:
+        for connection in _used_connections():
+            if not _is_in_transaction(connection):
+                # One that the server has dropped is gone even if closing it fails.
+                with suppress(Error):
+                    connection.close_if_unusable_or_obsolete()
+        self._is_tidy = True
+
+    def _count(self, call: "Future[Any]") -> None:
         with self._lock:
             self._calls -= 1
-            is_idle = self._rests and not self._calls and not self._is_connected
-            if is_idle and self._thread is not None and self._wanted is None:
-                self._wanted = Event()
-                # At the end of the process no call can be queued any more, nor need one be.
-                with suppress(RuntimeError):
-                    self._thread.submit(self._linger, self._thread, self._wanted)
+            self._give_back()
 
-    def _linger(self, thread: ThreadPoolExecutor, wanted: Event) -> None:
-        # Each of several middleware classes has a call of its own: they need not start a thread each.
-        wanted.wait(_LINGER)
-        with self._lock:
-            if self._wanted is wanted:
-                self._wanted = None
-            if self._thread is thread and not self._calls:
-                # This is the thread itself, which cannot wait for its own end.
-                thread.shutdown(wait=False)
-                self._thread = None
+    def _end(self, worker: Worker) -> None:
+        try:
+            close_old_connections()
+            for connection in _used_connections():
+                if connection.in_atomic_block:
+                    # Whoever opened the block was cancelled. The next request must not continue it.
+                    connection.close()
+                    del connections[connection.alias]
+        finally:
+            self._pool.give(worker)
 
 
 request_thread: ContextVar[RequestThread | None] = ContextVar("request_thread", default=None)
 """The thread of the request that is being answered; ``None`` where nothing of ours serves it."""
 
 
-@asynccontextmanager
-async def own_thread() -> AsyncGenerator[RequestThread]:
-    """Make the sync calls of one request on a ``RequestThread``, whose thread ends with this context."""
-    thread = RequestThread()
-    before = request_thread.set(thread)
-    context = ThreadSensitiveContext(executor=thread)
-    try:
-        async with context:
-            yield thread
-    finally:
-        # asgiref would refuse the calls of tasks that outlive the request. Under Django they get another thread.
-        vars(context)["_exited"] = False
-        thread.shutdown(wait=False)
-        request_thread.reset(before)
+class _Context(ThreadSensitiveContext):
+    """asgiref's context for an executor, with a shorter way in and out where no sync code is around it."""
+
+    def enter(self) -> None:
+        """Do what ``async with`` does first."""
+        self.token = SyncToAsync.thread_sensitive_context.set(self)
+        SyncToAsync.context_to_thread_executor[self] = cast("Executor", self._executor)
+
+    def leave(self) -> None:
+        """Do what it does last; but the calls of tasks that outlive the request get another thread, as under Django."""
+        SyncToAsync.thread_sensitive_context.reset(cast("Token[ThreadSensitiveContext]", self.token))
+
+
+class own_thread:
+    """
+    Make the sync calls of one request on a ``RequestThread``, which is given back with this context.
+
+    Not for where ``has_thread()``.
+    """
+
+    __slots__ = ("_before", "_context", "_thread")
+
+    async def __aenter__(self) -> RequestThread:
+        """Return the thread."""
+        self._thread = RequestThread()
+        self._before = request_thread.set(self._thread)
+        self._context = _Context(executor=self._thread)
+        self._context.enter()
+        return self._thread
+
+    async def __aexit__(self, *error: object) -> None:
+        """Give the thread back."""
+        self._context.leave()
+        self._thread.shutdown(wait=False)
+        request_thread.reset(self._before)
 
 
 def has_thread() -> bool:
@@ -171,10 +255,10 @@ def _used_connections() -> Sequence[BaseDatabaseWrapper]:
     return connections.all(initialized_only=True)
 
 
-def _close_idle_connections() -> None:
-    for connection in _used_connections():
-        # Without autocommit there is a transaction that no block of Django's knows of.
-        if not connection.in_atomic_block and connection.autocommit:
-            # One that the server has dropped is gone even if closing it fails.
-            with suppress(Error):
-                connection.close()
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    return connection.connection is not None
+
+
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    # Without autocommit there is a transaction that no block of Django's knows of.
+    return _is_open(connection) and (connection.in_atomic_block or not connection.autocommit)

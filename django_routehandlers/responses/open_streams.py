@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Protocol, cast
@@ -81,24 +80,29 @@ def open_streams() -> OpenStreams:
     return OpenStreams()
 
 
-@asynccontextmanager
-async def request_streams() -> AsyncGenerator[None]:
+class request_streams:
     """End the streams that a request has started with the request: some middleware may have lost one unread."""
-    streams: list[Stream] = []
-    before = _of_request.set(streams)
-    try:
-        yield
-    except BaseException:
-        # Where Django sends the response in a task of its own, nobody tells that task.
-        for stream in streams:
-            stream.cut("its request was given up")
-        raise
-    finally:
-        _of_request.reset(before)
+
+    __slots__ = ("_before", "_streams")
+
+    async def __aenter__(self) -> None:
+        """Note the streams that start from here on."""
+        self._streams: list[Stream] = []
+        self._before = _of_request.set(self._streams)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """End those that are open."""
+        _of_request.reset(self._before)
+        if not self._streams:
+            return
+        if kind is not None:
+            # Where Django sends the response in a task of its own, nobody tells that task.
+            for stream in self._streams:
+                stream.cut("its request was given up")
         try:
-            for stream in streams:
+            for stream in self._streams:
                 if stream in open_streams():
                     await stream.aclose()
         finally:
             # Each stream knows the context that knows the list.
-            streams.clear()
+            self._streams.clear()

@@ -1,0 +1,196 @@
+"""
+Answer requests as Django's ASGI handler does, in the same order and with the same signals, by a shorter way.
+
+No thread is taken that has nothing to do, the content is kept in memory while it fits there, and the
+client is listened for only while a view waits. Which requests need a thread shows on their way.
+"""
+
+import io
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import lru_cache
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix, set_urlconf
+
+from django_routehandlers.engine.arriving import Receive
+from django_routehandlers.engine.chain import Chain
+from django_routehandlers.engine.exchange import Scope, Send
+from django_routehandlers.engine.internals import is_as_released
+from django_routehandlers.engine.leaving import run_unless_left
+from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
+from django_routehandlers.engine.request import ASGIRequest
+from django_routehandlers.engine.resolving import resolve
+from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
+from django_routehandlers.engine.threads import has_thread, own_thread, request_thread
+
+# A tracer may have put its own in their place by now, or may do so later.
+_DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
+_DJANGOS_CLOSE = HttpResponseBase.close if is_as_released(HttpResponseBase.close, HttpResponseBase.__module__) else None
+_DJANGOS_RESOLVE = URLResolver.resolve if is_as_released(URLResolver.resolve, URLResolver.__module__) else None
+
+
+class EngineHandler(Chain, ASGIHandler):
+    """Django's ASGI handler without the threads that it does not need."""
+
+    request_class = ASGIRequest
+
+    def __init__(self) -> None:
+        share_caches()
+        super().__init__()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, its sync calls on one thread, if there are any."""
+        # Django's use the thread that is there, and refuse what is not HTTP.
+        if scope["type"] != "http" or has_thread():
+            await super().__call__(scope, receive, send)
+            return
+        async with own_thread():
+            if ASGIHandler.__call__ is _DJANGOS_CALL:
+                await self.handle(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Return the match of a request's URL, and set it on the request."""
+        if "urlconf" in vars(request) or URLResolver.resolve is not _DJANGOS_RESOLVE:
+            return super().resolve_request(request)
+        match = resolve(get_resolver(), request.path_info)
+        request.resolver_match = match
+        return match
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            content = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with closing(content):
+            set_script_prefix(get_script_prefix(scope))
+            if not are_djangos(signals.request_started, STARTED):
+                await signals.request_started.asend(sender=self.__class__, scope=scope)
+            request, refusal = self.create_request(scope, cast("Any", content))
+            if request is None:
+                await self.send_response(cast("HttpResponseBase", refusal), send)
+                await self._finish(refusal)
+            else:
+                await self._answer(request, receive, send)
+
+    async def _answer(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+        response: HttpResponseBase | None = None
+
+        async def respond() -> None:
+            nonlocal response
+            response = await self.run_get_response(request)
+            await self.send_response(response, send)
+
+        try:
+            await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
+        finally:
+            await self._finish(response, request)
+
+    async def _finish(self, response: HttpResponseBase | None, request: HttpRequest | None = None) -> None:
+        thread = request_thread.get()
+        has_no_thread = thread is not None and not thread.is_used
+        if not (has_no_thread and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
+            if response is None:
+                await signals.request_finished.asend(sender=self.__class__)
+            else:
+                await sync_to_async(response.close)()
+        elif response is None:
+            set_urlconf(None)
+        elif _closes_at_once(response, request):
+            _close(response)
+        else:
+            await sync_to_async(response.close)()
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """
+        Return the content of a request: in memory up to ``FILE_UPLOAD_MAX_MEMORY_SIZE`` bytes, else in a file.
+
+        Raises:
+            RequestAborted: The client left before the end.
+        """
+        message = await receive()
+        parts: list[bytes] = []
+        size = 0
+        while message["type"] != "http.disconnect":
+            part: bytes = message.get("body", b"")
+            if not message.get("more_body", False):
+                return io.BytesIO(b"".join([*parts, part]) if parts else part)
+            parts.append(part)
+            size += len(part)
+            if size > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+                return await self._read_to_file(parts, receive)
+            message = await receive()
+        raise RequestAborted
+
+    async def _read_to_file(self, parts: list[bytes], receive: Receive) -> IO[bytes]:
+        # Not on the request's thread, which it may never need otherwise.
+        file = await sync_to_async(TemporaryFile, thread_sensitive=False)("w+b")
+        write = sync_to_async(file.writelines, thread_sensitive=False)
+        try:
+            await write(parts)
+            is_whole = False
+            while not is_whole:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted
+                await write([message.get("body", b"")])
+                is_whole = not message.get("more_body", False)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        """Send a response; one that is no stream in one piece, as it is."""
+        if response.streaming:
+            if (thread := request_thread.get()) is not None:
+                # A stream of sync parts holds its thread at the pace of its client.
+                thread.release_place()
+            await super().send_response(response, send)
+            return
+        fields = [_field(name, value) for name, value in response.items()]
+        if response.cookies:
+            fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+        await send({"type": "http.response.body", "body": cast("HttpResponse", response).content})
+
+
+def _closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:
+    """Return whether the end of a response waits for nothing: no file, no stream, no override."""
+    closers: list[object] = vars(response)["_resource_closers"]
+    return (
+        type(response).close is _DJANGOS_CLOSE
+        and "close" not in vars(response)
+        and not response.streaming
+        and closers == ([] if request is None else [request.close])
+        and not vars(request).get("_files")
+    )
+
+
+def _close(response: HttpResponseBase) -> None:
+    """Do what ``response.close()`` does, and Django's receivers of the signal that it sends."""
+    closers: list[Callable[[], object]] = vars(response)["_resource_closers"]
+    for close in closers:
+        with suppress(Exception):
+            close()
+    closers.clear()
+    response.closed = True
+    set_urlconf(None)
+
+
+@lru_cache(maxsize=1024)
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    # Most responses have the same fields as the one before.
+    return name.encode("ascii"), value.encode("latin1")

@@ -1,0 +1,121 @@
+"""Make Django's request from what the server says of it, without the work that an ordinary one does not need."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import IO, Any, cast
+
+from django.conf import settings
+from django.core.handlers import asgi
+
+_MOST_NAMES = 1024
+
+
+class _Later:
+    """An attribute that a middleware gives each request, given when somebody looks at it: few do."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: "ASGIRequest | None", kind: type) -> Any:
+        own: dict[str, Any] = {} if request is None else vars(request)
+        give: Callable[[Any], object] | None = own.get("later", {}).get(self._name)
+        if give is None:
+            raise AttributeError(f"{kind.__name__!r} object has no attribute {self._name!r}")
+        # A hook gives several, some of which may have been set to something else since.
+        kept = {name: own[name] for name in LATER if name in own}
+        give(request)
+        own.update(kept)
+        return own[self._name]
+
+
+class ASGIRequest(asgi.ASGIRequest):
+    """
+    Django's request, of this name, with the same attributes.
+
+    Fields that come twice, cookies that end oddly and script names are left to Django's own
+    constructor, where its releases differ.
+    """
+
+    session: Any = _Later()
+    user: Any = _Later()
+    auser: Any = _Later()
+    _messages: Any = _Later()
+
+    def __init__(self, scope: Any, body_file: IO[bytes]) -> None:
+        self.later: dict[str, Callable[[Any], object]] = {}
+        """Name of an attribute → the hook that sets it, for those that nobody has asked for."""
+        if scope.get("root_path") or settings.FORCE_SCRIPT_NAME or not self._take(scope):
+            super().__init__(scope, body_file)
+            return
+        self._stream: Any = body_file
+        self.resolver_match = None
+        self._post_parse_error = self._read_started = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy gets: all attributes, as Django would have set them."""
+        for name in self.later:
+            getattr(self, name, None)
+        state = cast("dict[str, Any]", super().__getstate__())
+        return {name: value for name, value in state.items() if name != "later"}
+
+    def _take(self, scope: Any) -> bool:
+        """Set what *scope* says; return whether it could be taken as it is."""
+        method: str = scope["method"].upper()
+        path: str = scope["path"]
+        query: Any = scope.get("query_string", "")
+        meta: dict[str, Any] = {
+            "REQUEST_METHOD": method,
+            "QUERY_STRING": query.decode() if isinstance(query, bytes) else query,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+        }
+        if client := scope.get("client"):
+            meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = client[0]
+            meta["REMOTE_PORT"] = client[1]
+        server = scope.get("server")
+        meta["SERVER_NAME"], meta["SERVER_PORT"] = (server[0], str(server[1])) if server else ("unknown", "0")
+        if not _take_fields(scope.get("headers", ()), meta):
+            return False
+        self.scope, self.META, self.method = scope, meta, method
+        self.path, self.path_info, self.script_name = path, path, ""
+        if "CONTENT_TYPE" in meta:
+            cast("Any", self)._set_content_type_params(meta)
+        else:
+            self.content_type, self.content_params = "", {}
+        return True
+
+
+LATER = tuple(name for name, value in vars(ASGIRequest).items() if isinstance(value, _Later))
+"""The attributes that a request may be given later."""
+
+
+def is_due(request: object, name: str) -> bool:
+    """Return whether an attribute of *request* is one to be given later, that nobody has asked for."""
+    own = vars(request)
+    return name in own.get("later", ()) and name not in own
+
+
+def _take_fields(fields: Any, meta: dict[str, Any]) -> bool:
+    """Put the fields of a request into *meta*; return whether each could be taken as it is."""
+    for name, value in fields:
+        key = _meta_name(name)
+        if key is None:
+            continue
+        text: str = value.decode("latin1")
+        if key in meta or (key == "HTTP_COOKIE" and text.endswith((";", " "))):
+            return False
+        meta[key] = text
+    return True
+
+
+@lru_cache(maxsize=_MOST_NAMES)
+def _meta_name(name: bytes) -> str | None:
+    """Return the name of a field in ``META``; ``None`` for one that is not taken, as it could pass for another."""
+    text = name.decode("latin1")
+    if "_" in text:
+        return None
+    if text in ("content-length", "content-type"):
+        return text.upper().replace("-", "_")
+    return f"HTTP_{text.upper().replace('-', '_')}"

@@ -1,0 +1,169 @@
+"""
+Do what hooks of Django's own middleware do, with what can be known at start-up worked out there.
+
+Nothing here decides what a response says: the fields are those that Django's hook writes when it is
+tried once, and whatever is out of the ordinary goes to the hook itself.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from django_routehandlers.engine.hosts import allowed_host
+from django_routehandlers.engine.request import is_due
+
+Call = Callable[..., Any]
+Shorten = Callable[[Any, Call], Call | None]
+"""Of a middleware and its hook: what does as much; ``None`` where the hook does nothing at all."""
+
+
+def _prebuilt(call: Call, *, is_secure: bool = False) -> Mapping[str, tuple[str, str]]:
+    """Return the fields that a hook gives a response that has none: name in lower case → name and value."""
+    request, response = HttpRequest(), HttpResponse()
+    request._get_scheme = lambda: "https" if is_secure else "http"  # type: ignore[method-assign]
+    before = set(_fields(response))
+    call(request, response)
+    return {key: pair for key, pair in _fields(response).items() if key not in before}
+
+
+def _fields(response: Any) -> dict[str, tuple[str, str]]:
+    return cast("dict[str, tuple[str, str]]", vars(response.headers)["_store"])
+
+
+# django.middleware.security
+
+
+def _skips_redirect(middleware: Any, call: Call) -> Call | None:
+    return call if middleware.redirect else None
+
+
+def _sets_security_fields(middleware: Any, call: Call) -> Call:
+    plain = tuple(_prebuilt(call).items())
+    secure = tuple(_prebuilt(call, is_secure=True).items())
+
+    def process_response(request: HttpRequest, response: Any) -> Any:
+        fields = _fields(response)
+        for name, field in secure if plain != secure and request.is_secure() else plain:
+            fields.setdefault(name, field)
+        return response
+
+    return process_response
+
+
+# django.middleware.clickjacking
+
+
+def _sets_frame_options(middleware: Any, call: Call) -> Call:
+    [(name, field)] = _prebuilt(call).items()
+
+    def process_response(request: HttpRequest, response: Any) -> Any:
+        if not getattr(response, "xframe_options_exempt", False):
+            _fields(response).setdefault(name, field)
+        return response
+
+    return process_response
+
+
+# django.middleware.common
+
+
+def _validates_host(middleware: Any, call: Call) -> Call:
+    if settings.DISALLOWED_USER_AGENTS:
+        return call
+
+    def process_request(request: HttpRequest) -> None:
+        # Django asks for it to have it validated.
+        allowed_host(request)
+
+    return process_request
+
+
+def _states_length(middleware: Any, call: Call) -> Call:
+    def process_response(request: HttpRequest, response: Any) -> Any:
+        if response.status_code == 404:
+            return call(request, response)
+        fields = _fields(response)
+        if not response.streaming and "content-length" not in fields:
+            fields["content-length"] = ("Content-Length", str(len(response.content)))
+        return response
+
+    return process_response
+
+
+# django.contrib.sessions, django.contrib.auth and django.contrib.messages
+
+
+def _later(*names: str, needs: str = "") -> Shorten:
+    """Return what has a hook called when somebody looks at what it sets."""
+
+    def shorten(middleware: Any, call: Call) -> Call:
+        later = dict.fromkeys(names, call)
+
+        def process_request(request: HttpRequest) -> Any:
+            own = vars(request)
+            if "later" not in own or (needs and needs not in own["later"]) or not own.keys().isdisjoint(names):
+                # Of another kind, or one that a middleware has been at.
+                return call(request)
+            own["later"].update(later)
+            return None
+
+        return process_request
+
+    return shorten
+
+
+def _leaves_session(middleware: Any, call: Call) -> Call:
+    saves_each: bool = settings.SESSION_SAVE_EVERY_REQUEST
+    cookie: str = settings.SESSION_COOKIE_NAME
+
+    def process_response(request: HttpRequest, response: Any) -> Any:
+        if saves_each or ("HTTP_COOKIE" in request.META and cookie in request.COOKIES):
+            return call(request, response)
+        return response if is_due(request, "session") else call(request, response)
+
+    return process_response
+
+
+def _stores_messages(middleware: Any, call: Call) -> Call:
+    def process_response(request: HttpRequest, response: Any) -> Any:
+        return response if is_due(request, "_messages") else call(request, response)
+
+    return process_response
+
+
+# django.middleware.csrf
+
+
+def _takes_secret(middleware: Any, call: Call) -> Call:
+    def process_request(request: HttpRequest) -> Any:
+        return call(request) if "HTTP_COOKIE" in request.META else None
+
+    return process_request
+
+
+SHORTER: Mapping[str, Mapping[str, Shorten]] = {
+    "django.middleware.security.SecurityMiddleware": {
+        "process_request": _skips_redirect,
+        "process_response": _sets_security_fields,
+    },
+    "django.contrib.sessions.middleware.SessionMiddleware": {
+        "process_request": _later("session"),
+        "process_response": _leaves_session,
+    },
+    "django.contrib.auth.middleware.AuthenticationMiddleware": {
+        "process_request": _later("user", "auser", needs="session")
+    },
+    "django.middleware.common.CommonMiddleware": {
+        "process_request": _validates_host,
+        "process_response": _states_length,
+    },
+    "django.middleware.csrf.CsrfViewMiddleware": {"process_request": _takes_secret},
+    "django.contrib.messages.middleware.MessageMiddleware": {
+        "process_request": _later("_messages", needs="session"),
+        "process_response": _stores_messages,
+    },
+    "django.middleware.clickjacking.XFrameOptionsMiddleware": {"process_response": _sets_frame_options},
+}
+"""Class of Django's → hook → its shorter form, for requests that its rule lets run on the event loop."""
