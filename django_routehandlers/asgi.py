@@ -104,7 +104,7 @@ class RouteASGIHandler(EngineHandler):
         if not isinstance(response, StreamResponse):
             await super().send_response(response, send)
             return
-        exchange = cast("Exchange", send.__self__)
+        exchange: Exchange = send.__self__
         if exchange.scope["method"] == "HEAD":
             # Of a plain view: a route has no producer in it. The server would throw away what is sent.
             response.streaming_content = nothing()
@@ -130,7 +130,7 @@ class RouteASGIHandler(EngineHandler):
 
     async def read_body(self, receive: Any) -> IO[bytes]:
         """Return the content of a request, what reads it later, or what refuses to be read in its place."""
-        exchange = cast("Exchange", receive)
+        exchange: Exchange = receive
         if _arrives(exchange.scope):
             return cast("IO[bytes]", exchange.arrive())
         if not exchange.is_too_much(stated_length(exchange.scope)):

@@ -137,10 +137,10 @@ def test_sync_calls_of_a_request_run_on_one_thread_that_later_requests_use(serve
     application = serve(view=view)
 
     async def run() -> set[bytes]:
-        return {body(await ask(application, "view")) for _ in range(10)}
+        return {body(await ask(application, "view")) for _ in range(50)}
 
-    # One is tidied up behind the response, while the next request comes.
-    assert len(asyncio.run(run())) <= 2
+    # A thread is tidied up behind the response, while the next request comes.
+    assert len(asyncio.run(run())) < 5
     assert wait_until(lambda: worker_pool().lent == 0)
 
 
@@ -275,11 +275,11 @@ def test_a_connection_lasts_from_request_to_request(serve: Serve, beside: str) -
     application = serve(view=view)
 
     async def run() -> None:
-        for _ in range(5):
+        for _ in range(50):
             await ask(application, "view")
 
     asyncio.run(run())
-    assert len({id(one) for one in seen}) <= 2
+    assert len({id(one) for one in seen}) < 5
 
 
 def test_a_transaction_that_a_cancelled_request_left_open_does_not_go_on_in_the_next(serve: Serve, beside: str) -> None:

@@ -34,7 +34,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, is_limited: Callable[[Scope], bool]) -> None:
         self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
-        self._limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._is_judged = False
         self._size = 0
         self._is_answered: asyncio.Event | None = None
         self._arriving: ArrivingContent | None = None
@@ -52,9 +52,12 @@ class Exchange:
 
     def is_too_much(self, size: int) -> bool:
         """Cut the content if *size* bytes are more than its reader takes; return whether it is cut."""
-        if self._limit is not None and size > self._limit:
+        if not size or self._is_judged:
+            return self.is_cut
+        limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if limit is not None and size > limit:
             # The reader is looked for once.
-            self._limit = None
+            self._is_judged = True
             self.is_cut = self._is_limited(self.scope)
             self._is_answered = asyncio.Event()
         return self.is_cut

@@ -6,20 +6,21 @@ client is listened for only while a view waits. Which requests need a thread sho
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import lru_cache
 from tempfile import TemporaryFile
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix, set_urlconf
+from django.urls import get_script_prefix as current_script_prefix
 
 from django_routehandlers.engine.arriving import Receive
 from django_routehandlers.engine.chain import Chain
@@ -70,16 +71,20 @@ class EngineHandler(Chain, ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            content = await self.read_body(receive)
+            content: Any = await self.read_body(receive)
         except RequestAborted:
             return
         with closing(content):
-            set_script_prefix(get_script_prefix(scope))
+            prefix = get_script_prefix(scope)
+            # To set a context variable costs as much as three middleware.
+            if prefix or current_script_prefix() != "/":
+                set_script_prefix(prefix)
             if not are_djangos(signals.request_started, STARTED):
                 await signals.request_started.asend(sender=self.__class__, scope=scope)
-            request, refusal = self.create_request(scope, cast("Any", content))
+            request, refusal = self.create_request(scope, content)
             if request is None:
-                await self.send_response(cast("HttpResponseBase", refusal), send)
+                if refusal is not None:
+                    await self.send_response(refusal, send)
                 await self._finish(refusal)
             else:
                 await self._answer(request, receive, send)
@@ -152,7 +157,7 @@ class EngineHandler(Chain, ASGIHandler):
         file.seek(0)
         return file
 
-    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+    async def send_response(self, response: Any, send: Send) -> None:
         """Send a response; one that is no stream in one piece, as it is."""
         if response.streaming:
             if (thread := request_thread.get()) is not None:
@@ -160,11 +165,11 @@ class EngineHandler(Chain, ASGIHandler):
                 thread.release_place()
             await super().send_response(response, send)
             return
-        fields = [_field(name, value) for name, value in response.items()]
+        fields = [_field(name, value) for name, value in _named(response)]
         if response.cookies:
             fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
-        await send({"type": "http.response.body", "body": cast("HttpResponse", response).content})
+        await send({"type": "http.response.body", "body": response.content})
 
 
 def _closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:
@@ -188,6 +193,12 @@ def _close(response: HttpResponseBase) -> None:
     closers.clear()
     response.closed = True
     set_urlconf(None)
+
+
+def _named(response: Any) -> Iterable[tuple[str, str]]:
+    headers = response.headers
+    # Its items() makes an iterator for each of three abstract classes.
+    return vars(headers)["_store"].values() if type(headers) is ResponseHeaders else response.items()
 
 
 @lru_cache(maxsize=1024)

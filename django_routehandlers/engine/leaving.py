@@ -7,7 +7,7 @@ Most answers are ready at once. To listen takes a task, and a task takes as long
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import RequestAborted
 
@@ -44,7 +44,7 @@ class _Listening:
     def __init__(self, listen: Callable[[], Work]) -> None:
         self._listen = listen
         self._listener: asyncio.Task[object] | None = None
-        self._request = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._request: Any = asyncio.current_task()
         self._cancelling = self._request.cancelling()
         self._fault: BaseException | None = None
         self.has_cancelled = False

@@ -81,7 +81,8 @@ class ASGIRequest(asgi.ASGIRequest):
         self.scope, self.META, self.method = scope, meta, method
         self.path, self.path_info, self.script_name = path, path, ""
         if "CONTENT_TYPE" in meta:
-            cast("Any", self)._set_content_type_params(meta)
+            request: Any = self
+            request._set_content_type_params(meta)
         else:
             self.content_type, self.content_params = "", {}
         return True

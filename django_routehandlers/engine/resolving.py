@@ -48,7 +48,7 @@ def resolve(resolver: URLResolver, path: str) -> ResolverMatch:
             found.route,
             tried,
             captured_kwargs=found.captured_kwargs,
-            extra_kwargs=found.extra_kwargs,
+            extra_kwargs={**found.extra_kwargs},
         )
     raise Resolver404({"tried": tried, "path": found} if found is not None else {"path": path})
 
@@ -61,10 +61,14 @@ def _find(resolver: URLResolver, path: str, tried: Tried) -> Found | str | None:
     rest, args, kwargs = match
     for pattern in resolver.url_patterns:
         found = _look_at(pattern, rest)
+        if found is None:
+            tried.append([pattern])
+            continue
+        within = found.tried if isinstance(found, Found) else found
+        tried.extend([[pattern]] if within is None else ([pattern, *one] for one in within))
         if isinstance(found, Found):
-            _note(tried, pattern, found.tried)
-            return _from_within(resolver, pattern, found, args, {**kwargs, **resolver.default_kwargs})
-        _note(tried, pattern, found)
+            _put_around(found, resolver, pattern, args, kwargs)
+            return found
     return rest
 
 
@@ -113,25 +117,19 @@ def _ask(pattern: Any, path: str) -> Found | Tried | None:
     )
 
 
-def _from_within(
-    resolver: URLResolver, pattern: Any, found: Found, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Found:
-    """Return *found* as it looks from *resolver*, which has captured *args* and *kwargs* itself."""
-    kwargs.update(found.kwargs)
+def _put_around(
+    found: Found, resolver: URLResolver, pattern: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Have *found* look as it does from *resolver*, which has captured *args* and *kwargs* itself."""
+    if kwargs or resolver.default_kwargs:
+        found.kwargs = {**kwargs, **resolver.default_kwargs, **found.kwargs}
+        found.extra_kwargs = {**resolver.default_kwargs, **found.extra_kwargs}
     # Where any group has a name, those without one are left out.
-    found.args = found.args if kwargs else args + found.args
-    found.kwargs = kwargs
-    found.app_names = [resolver.app_name, *found.app_names]
-    found.namespaces = [resolver.namespace, *found.namespaces]
+    if args and not found.kwargs:
+        found.args = args + found.args
+    if resolver.app_name or resolver.namespace:
+        found.app_names = [resolver.app_name, *found.app_names]
+        found.namespaces = [resolver.namespace, *found.namespaces]
     around = "" if isinstance(pattern, URLPattern) else str(pattern.pattern)
     if around:
         found.route = around + found.route.removeprefix("^")
-    found.extra_kwargs = {**resolver.default_kwargs, **found.extra_kwargs}
-    return found
-
-
-def _note(tried: Tried, pattern: Any, within: Tried | None) -> None:
-    if within is None:
-        tried.append([pattern])
-    else:
-        tried.extend([pattern, *one] for one in within)

@@ -6,10 +6,11 @@ tried once, and whatever is out of the ordinary goes to the hook itself.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import ResponseHeaders
 
 from django_routehandlers.engine.hosts import allowed_host
 from django_routehandlers.engine.request import is_due
@@ -29,7 +30,8 @@ def _prebuilt(call: Call, *, is_secure: bool = False) -> Mapping[str, tuple[str,
 
 
 def _fields(response: Any) -> dict[str, tuple[str, str]]:
-    return cast("dict[str, tuple[str, str]]", vars(response.headers)["_store"])
+    headers: ResponseHeaders = response.headers
+    return vars(headers)["_store"]
 
 
 # django.middleware.security

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from contextvars import Context, ContextVar, Token
+from contextvars import Context, ContextVar
 from functools import partial
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import Error, close_old_connections, connections, reset_queries
@@ -186,11 +186,13 @@ class _Context(ThreadSensitiveContext):
     def enter(self) -> None:
         """Do what ``async with`` does first."""
         self.token = SyncToAsync.thread_sensitive_context.set(self)
-        SyncToAsync.context_to_thread_executor[self] = cast("Executor", self._executor)
+        executor: Any = self._executor
+        SyncToAsync.context_to_thread_executor[self] = executor
 
     def leave(self) -> None:
         """Do what it does last; but the calls of tasks that outlive the request get another thread, as under Django."""
-        SyncToAsync.thread_sensitive_context.reset(cast("Token[ThreadSensitiveContext]", self.token))
+        token: Any = self.token
+        SyncToAsync.thread_sensitive_context.reset(token)
 
 
 class own_thread:

@@ -1,9 +1,13 @@
 """Turn a value, a status and header fields into a JSON response. Type checkers see body and status."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from functools import lru_cache
+from http.cookies import SimpleCookie
 from typing import Any, Generic, Literal, cast, overload
 
 from django.http import HttpResponse
+from django.http.response import ResponseHeaders
 from typing_extensions import TypeVar
 
 from django_routehandlers.responses.encoding import encode_json
@@ -87,6 +91,33 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
     def from_bytes(cls, content: bytes, data: object) -> "JSONResponse":
         """Return the response, with status 200, whose content is *data* that has been encoded as *content*."""
         response: JSONResponse = cls.__new__(cls)
-        HttpResponse.__init__(response, content, headers={"Content-Type": "application/json"})
-        response.data = cast("Body", data)
+        own = vars(response)
+        for name, (value, make) in _attributes().items():
+            own[name] = value if make is None else make(value)
+        own["_container"] = [content]
+        own["data"], own["is_encoded"] = data, True
         return response
+
+
+@lru_cache(maxsize=1)
+def _attributes() -> Mapping[str, tuple[Any, Callable[[Any], Any] | None]]:
+    """Return what Django gives a response: name → value, and what copies it where it is one that can change."""
+    response = HttpResponse(b"", headers={"Content-Type": "application/json"})
+    return {
+        name: (value, None if isinstance(value, _CONSTANT) else _COPIES.get(value.__class__, copy))
+        for name, value in vars(response).items()
+    }
+
+
+def _copied_headers(headers: ResponseHeaders) -> ResponseHeaders:
+    other = ResponseHeaders.__new__(ResponseHeaders)
+    vars(other)["_store"] = dict(vars(headers)["_store"])
+    return other
+
+
+_CONSTANT = (str, int, bytes, type(None))
+_COPIES: Mapping[type, Callable[[Any], Any]] = {
+    ResponseHeaders: _copied_headers,
+    SimpleCookie: lambda cookies: SimpleCookie(),
+    list: list,
+}
