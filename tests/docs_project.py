@@ -22,7 +22,8 @@ A comment in the line above a block says what the block does not:
     The block is what the block before it printed; JSON is compared as JSON.
 ``<!-- serves -->``
     The block's command is a server on port 8000. It runs until the next server starts or the page ends, on a
-    free port that is 8000 for the page, and is started again when a file changes.
+    free port that is 8000 for the page, and is started again when a file changes: by the tests, so that ``runserver``
+    runs without its own reloader.
 ``<!-- not run: REASON -->``
     The block is left out, and the tests list the reason.
 
@@ -46,6 +47,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from docs_blocks import Block, read_blocks
+from new_projects import write_new_project
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 60  # seconds, for one command
@@ -114,7 +116,7 @@ class Project:
             ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3*")
             shutil.copytree(ROOT / "testproject", self.folder, ignore=ignored, dirs_exist_ok=True)
         elif start == "project":
-            self.succeed("django-admin startproject mysite . && python manage.py startapp shop", "start")
+            write_new_project(self.folder, "mysite", "shop")
             with (self.folder / "mysite/settings.py").open("a") as settings:
                 settings.write('\nINSTALLED_APPS += ["django_routehandlers", "shop"]\n')
                 settings.write('MIDDLEWARE.insert(0, "django_routehandlers.middleware.CacheControlMiddleware")\n')
@@ -198,7 +200,7 @@ class Project:
         """Return the argument list of a command, with the page's port replaced by the real one."""
         if isinstance(command, list):
             return command
-        command = re.sub(r"(manage\.py runserver)(?=\s|$)(?!\s+[\d.:]+)", r"\1 8000", command)
+        command = re.sub(r"(manage\.py runserver)(?=\s|$)(?!\s+[\d.:]+)", r"\1 --noreload 8000", command)
         return ["bash", "-euo", "pipefail", "-c", re.sub(r"\b8000\b", str(self.port), command)]
 
     def environment(self) -> dict[str, str]:

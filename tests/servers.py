@@ -22,6 +22,7 @@ from typing import TypeVar
 import pytest
 
 import django_routehandlers
+from new_projects import write_new_project
 
 Answer = TypeVar("Answer")
 
@@ -188,8 +189,7 @@ def make_project(root: Path, routes: Mapping[str, str], *, settings: str = "") -
     """
     home = root / "site"
     home.mkdir()
-    run(["-m", "django", "startproject", "project", str(home)], home)
-    run(["manage.py", "startapp", "pages"], home)
+    write_new_project(home, "project", "pages")
     insert(home / "project" / "settings.py", "INSTALLED_APPS = [", '    "pages",\n    "django_routehandlers",')
     insert(home / "project" / "urls.py", "urlpatterns = [", '    path("", include("django_routehandlers.urls")),')
     urls = home / "project" / "urls.py"
