@@ -73,7 +73,7 @@ def ids_in_the_code() -> Iterator[str]:
     for path in (ROOT / "django_routehandlers").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found = re.fullmatch(r"\.?([EW]\d{3})", node.value)
+                found = re.fullmatch(r"\.?([EIW]\d{3})", node.value)
                 if found:
                     yield found[1]
 

@@ -103,9 +103,9 @@ class EngineHandler(Chain, ASGIHandler):
             await self._finish(response, request)
 
     async def _finish(self, response: HttpResponseBase | None, request: HttpRequest | None = None) -> None:
-        thread = request_thread.get()
-        has_no_thread = thread is not None and not thread.is_used
-        if not (has_no_thread and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
+        # What Django's receivers do in a thread is done where a borrowed one is given back.
+        has_own_thread = request_thread.get() is not None
+        if not (has_own_thread and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
             if response is None:
                 await signals.request_finished.asend(sender=self.__class__)
             else:

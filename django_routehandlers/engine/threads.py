@@ -7,6 +7,7 @@ for hours needs none between its events, so a resting one has given it back.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -43,7 +44,7 @@ class RequestThread(Executor):
         self._is_asking = False
         self._queued: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._calls = 0
-        self._is_new, self._is_tidy = True, False
+        self._is_new, self._is_tidy, self._is_due = True, False, False
         self._rests = self._has_ended = self._is_connected = False
 
     @property
@@ -114,7 +115,10 @@ class RequestThread(Executor):
             self._pool.release_place(worker)
             return
         self._worker, self._is_new = None, True
-        worker.submit(self._end, worker)
+        if self._is_due:
+            worker.submit(self._end, worker)
+        else:
+            self._pool.give(worker)
 
     # On the thread
 
@@ -149,7 +153,10 @@ class RequestThread(Executor):
         # Known for every call: the request may come to rest right behind this line. A connection that is
         # open once they are tidied up is for whoever borrows the thread next.
         counts, self._is_tidy = (_is_in_transaction if self._is_tidy else _is_open), False
-        self._is_connected = any(map(counts, _used_connections()))
+        used = _used_connections()
+        self._is_connected = any(map(counts, used))
+        # To close what need not be closed would take another change of threads.
+        self._is_due = any(map(_is_due, used))
 
     def _tidy_up(self) -> None:
         for connection in _used_connections():
@@ -259,6 +266,16 @@ def _used_connections() -> Sequence[BaseDatabaseWrapper]:
 
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
     return connection.connection is not None
+
+
+def _is_due(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a connection is to be closed, or looked after, when its thread is given back."""
+    close_at: float | None = connection.close_at
+    return _is_open(connection) and (
+        _is_in_transaction(connection)
+        or connection.errors_occurred
+        or (close_at is not None and time.monotonic() >= close_at)
+    )
 
 
 def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
