@@ -25,6 +25,10 @@ LOGGING = """
         "loggers": {"django.utils.autoreload": {"level": "DEBUG", "handlers": ["console"], "propagate": False}},
     }
     INSTALLED_APPS += ["bare"]
+
+    from django.utils.autoreload import StatReloader
+
+    StatReloader.SLEEP_TIME = 0.1  # seconds from one look at all files to the next; else 1
 """
 START = "Watching for file changes"
 

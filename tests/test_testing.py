@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient, Client
 from django.urls import path
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -548,6 +548,7 @@ def cut(body: bytes, points: list[int]) -> list[bytes]:
 POINTS = st.lists(st.integers(min_value=0, max_value=1000))
 
 
+@settings(max_examples=30)
 @given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists)), POINTS)
 def test_records_are_the_same_wherever_the_parts_are_cut(records: list[Any], points: list[int]) -> None:
     body = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records)
