@@ -129,26 +129,38 @@ def add_to_row(name: str) -> int:
 
 
 def ask_at_once(job: dict[str, Any]) -> None:
-    """Have as many threads as the job says send one request, all at the moment that it names."""
+    """Have as many threads as the job says send one request, once as many processes as it says are ready to."""
     from django.test import Client
 
     from django_routehandlers.caching import filling
 
     filling.TURN = job.get("turn", filling.TURN)
     found: list[tuple[int, str]] = []
+    start = threading.Event()
 
     def ask() -> None:
         client = Client()
-        time.sleep(max(0.0, job["at"] - time.monotonic()))
+        start.wait()
         response = client.get(job["target"], headers={"host": "127.0.0.1"})
         found.append((response.status_code, response.content.decode()))
 
     threads = [threading.Thread(target=ask) for _ in range(job["threads"])]
     for thread in threads:
         thread.start()
+    _meet(job["log"], job["meeting"], job["processes"])
+    start.set()
     for thread in threads:
         thread.join()
     Path(job["log"]).write_text(json.dumps(found))
+
+
+def _meet(log: str, meeting: str, processes: int) -> None:
+    """Wait until so many processes have come to a place of that name."""
+    Path(f"{log}.{meeting}").touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path.cwd().glob(f"*.{meeting}"))) < processes:
+        assert time.monotonic() < deadline, "the others have not come"
+        time.sleep(0.01)
 
 
 def refresh(job: dict[str, Any]) -> None:
