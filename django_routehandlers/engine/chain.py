@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers import exception
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from django_routehandlers.engine.hooks import HOOKS, Hook, hook_of, is_known
 from django_routehandlers.engine.threads import request_thread
@@ -45,22 +46,31 @@ class HookRun:
                 else:
                     response = await hook.in_thread(request)
             except Exception as error:
-                response, reached = await _response_for(request, error), place
+                response, reached = await _response_for_error(request, error, place)
                 break
             if response:
                 reached = place + 1
                 break
         else:
-            response = await self.get_response(request)
+            try:
+                response = await self.get_response(request)
+            except Exception as error:
+                response, reached = await _response_for_error(request, error, reached - 1)
+        return await self._leave(request, response, reached)
+
+    async def _leave(self, request: HttpRequest, response: Any, reached: int) -> Any:
+        """Return what the first *reached* of the middleware make of a response on its way out."""
         for place, hook in self.responses:
             if place < reached:
                 try:
-                    if hook.is_free is None or hook.is_free(request, response):
+                    # Of what is no response, the hook itself complains.
+                    is_response = isinstance(response, HttpResponseBase)
+                    if is_response and (hook.is_free is None or hook.is_free(request, response)):
                         response = hook.call(request, response)
                     else:
                         response = await hook.in_thread(request, response)
                 except Exception as error:
-                    response = await _response_for(request, error)
+                    response, reached = await _response_for_error(request, error, place)
         return response
 
 
@@ -74,8 +84,19 @@ def _hook_run(layers: tuple[tuple[Hook | None, Hook | None], ...], get_response:
     )
 
 
-async def _response_for(request: HttpRequest, error: Exception) -> Any:
-    return await sync_to_async(exception.response_for_exception, thread_sensitive=False)(request, error)
+async def _response_for_error(request: HttpRequest, error: Exception, place: int) -> tuple[Any, int]:
+    """
+    Return what the middleware at *place* answers to *error*, which is being handled, and its place.
+
+    Where that fails, it is for the next one around it to answer.
+    """
+    try:
+        convert = sync_to_async(exception.response_for_exception, thread_sensitive=False)
+        return await convert(request, error), place
+    except Exception as another:
+        if place == 0:
+            raise
+        return await _response_for_error(request, another, place - 1)
 
 
 class Chain(BaseHandler):

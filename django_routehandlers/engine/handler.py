@@ -62,7 +62,7 @@ class EngineHandler(Chain, ASGIHandler):
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the match of a request's URL, and set it on the request."""
-        if "urlconf" in vars(request) or URLResolver.resolve is not _DJANGOS_RESOLVE:
+        if hasattr(request, "urlconf") or URLResolver.resolve is not _DJANGOS_RESOLVE:
             return super().resolve_request(request)
         match = resolve(get_resolver(), request.path_info)
         request.resolver_match = match
@@ -80,7 +80,7 @@ class EngineHandler(Chain, ASGIHandler):
             if prefix or current_script_prefix() != "/":
                 set_script_prefix(prefix)
             if not are_djangos(signals.request_started, STARTED):
-                await signals.request_started.asend(sender=self.__class__, scope=scope)
+                await signals.request_started.asend(sender=ASGIHandler, scope=scope)
             request, refusal = self.create_request(scope, content)
             if request is None:
                 if refusal is not None:
@@ -107,7 +107,7 @@ class EngineHandler(Chain, ASGIHandler):
         has_own_thread = request_thread.get() is not None
         if not (has_own_thread and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
             if response is None:
-                await signals.request_finished.asend(sender=self.__class__)
+                await signals.request_finished.asend(sender=ASGIHandler)
             else:
                 await sync_to_async(response.close)()
         elif response is None:
@@ -116,6 +116,13 @@ class EngineHandler(Chain, ASGIHandler):
             _close(response)
         else:
             await sync_to_async(response.close)()
+
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response to *request*."""
+        response: Any = await super().run_get_response(request)
+        # Whoever receives the signals of Django's handler receives ours.
+        response._handler_class = ASGIHandler
+        return response
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
         """
@@ -180,7 +187,7 @@ def _closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> 
         and "close" not in vars(response)
         and not response.streaming
         and closers == ([] if request is None else [request.close])
-        and not vars(request).get("_files")
+        and not (request is not None and vars(request).get("_files"))
     )
 
 

@@ -18,14 +18,32 @@ class _Later:
 
     def __get__(self, request: "ASGIRequest | None", kind: type) -> Any:
         own: dict[str, Any] = {} if request is None else vars(request)
-        give: Callable[[Any], object] | None = own.get("later", {}).get(self._name)
-        if give is None:
-            raise AttributeError(f"{kind.__name__!r} object has no attribute {self._name!r}")
-        # A hook gives several, some of which may have been set to something else since.
-        kept = {name: own[name] for name in LATER if name in own}
-        give(request)
-        own.update(kept)
+        if self._name not in own:
+            give: Callable[[Any], object] | None = own.get("later", {}).get(self._name)
+            if give is None:
+                raise AttributeError(f"{kind.__name__!r} object has no attribute {self._name!r}")
+            give(request)
         return own[self._name]
+
+    def __set__(self, request: "ASGIRequest", value: object) -> None:
+        # The hooks have run before whatever replaces what they gave, and may need the one for the other.
+        _give_all(request)
+        vars(request)[self._name] = value
+
+    def __delete__(self, request: "ASGIRequest") -> None:
+        _give_all(request)
+        try:
+            del vars(request)[self._name]
+        except KeyError:
+            raise AttributeError(self._name) from None
+
+
+def _give_all(request: "ASGIRequest") -> None:
+    own: dict[str, Any] = vars(request)
+    if later := own.get("later"):
+        own["later"] = {}
+        for give in dict.fromkeys(later.values()):
+            give(request)
 
 
 class ASGIRequest(asgi.ASGIRequest):
@@ -53,8 +71,7 @@ class ASGIRequest(asgi.ASGIRequest):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy gets: all attributes, as Django would have set them."""
-        for name in self.later:
-            getattr(self, name, None)
+        _give_all(self)
         state = cast("dict[str, Any]", super().__getstate__())
         return {name: value for name, value in state.items() if name != "later"}
 

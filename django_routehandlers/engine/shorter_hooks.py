@@ -24,14 +24,15 @@ def _prebuilt(call: Call, *, is_secure: bool = False) -> Mapping[str, tuple[str,
     """Return the fields that a hook gives a response that has none: name in lower case → name and value."""
     request, response = HttpRequest(), HttpResponse()
     request._get_scheme = lambda: "https" if is_secure else "http"  # type: ignore[method-assign]
-    before = set(_fields(response))
+    before = dict(_fields(response) or {})
     call(request, response)
-    return {key: pair for key, pair in _fields(response).items() if key not in before}
+    return {key: pair for key, pair in (_fields(response) or {}).items() if key not in before}
 
 
-def _fields(response: Any) -> dict[str, tuple[str, str]]:
-    headers: ResponseHeaders = response.headers
-    return vars(headers)["_store"]
+def _fields(response: Any) -> dict[str, tuple[str, str]] | None:
+    """Return the fields of a response as Django keeps them; ``None`` where they are something else."""
+    headers: object = response.headers
+    return vars(headers)["_store"] if type(headers) is ResponseHeaders else None
 
 
 # django.middleware.security
@@ -47,6 +48,8 @@ def _sets_security_fields(middleware: Any, call: Call) -> Call:
 
     def process_response(request: HttpRequest, response: Any) -> Any:
         fields = _fields(response)
+        if fields is None:
+            return call(request, response)
         for name, field in secure if plain != secure and request.is_secure() else plain:
             fields.setdefault(name, field)
         return response
@@ -61,8 +64,11 @@ def _sets_frame_options(middleware: Any, call: Call) -> Call:
     [(name, field)] = _prebuilt(call).items()
 
     def process_response(request: HttpRequest, response: Any) -> Any:
+        fields = _fields(response)
+        if fields is None:
+            return call(request, response)
         if not getattr(response, "xframe_options_exempt", False):
-            _fields(response).setdefault(name, field)
+            fields.setdefault(name, field)
         return response
 
     return process_response
@@ -84,9 +90,9 @@ def _validates_host(middleware: Any, call: Call) -> Call:
 
 def _states_length(middleware: Any, call: Call) -> Call:
     def process_response(request: HttpRequest, response: Any) -> Any:
-        if response.status_code == 404:
-            return call(request, response)
         fields = _fields(response)
+        if fields is None or response.status_code == 404:
+            return call(request, response)
         if not response.streaming and "content-length" not in fields:
             fields["content-length"] = ("Content-Length", str(len(response.content)))
         return response
