@@ -20,7 +20,6 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix, set_urlconf
-from django.urls import get_script_prefix as current_script_prefix
 
 from django_routehandlers.engine.arriving import Receive
 from django_routehandlers.engine.chain import Chain
@@ -47,6 +46,7 @@ class EngineHandler(Chain, ASGIHandler):
     def __init__(self) -> None:
         share_caches()
         super().__init__()
+        self._has_set_prefix = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on one thread, if there are any."""
@@ -76,8 +76,9 @@ class EngineHandler(Chain, ASGIHandler):
             return
         with closing(content):
             prefix = get_script_prefix(scope)
-            # To set a context variable costs as much as three middleware.
-            if prefix or current_script_prefix() != "/":
+            # To set it takes as long as three middleware, and "/" is what holds where nothing was set.
+            if prefix or self._has_set_prefix:
+                self._has_set_prefix = True
                 set_script_prefix(prefix)
             if not are_djangos(signals.request_started, STARTED):
                 await signals.request_started.asend(sender=ASGIHandler, scope=scope)
