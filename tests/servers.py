@@ -51,6 +51,10 @@ KINDS: Mapping[str, Kind] = {
         ("hypercorn",),
         lambda port: _module("hypercorn", "--bind", f"{HOST}:{port}", "project.asgi:application"),
     ),
+    "daphne": Kind(
+        ("daphne",),
+        lambda port: _module("daphne", "-b", HOST, "-p", str(port), "project.asgi:application"),
+    ),
     "gunicorn": Kind(
         ("gunicorn",),
         # Its own limit of a request line is 4,094 bytes; ours is Django's threat model, 8 KB.

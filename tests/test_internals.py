@@ -1,10 +1,12 @@
 """What the engine relies on within Django and asgiref, and what it does where that is not as it was tested with."""
 
 import logging
+from typing import Any
 
 import pytest
 from django.contrib.messages.middleware import MessageMiddleware
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
@@ -22,7 +24,7 @@ HANDLE = "django.core.handlers.asgi.ASGIHandler.handle"
 FRAME_OPTIONS = "django.middleware.clickjacking.XFrameOptionsMiddleware"
 
 
-async def view(request: object) -> object:
+async def view(request: HttpRequest) -> HttpResponse:
     raise NotImplementedError
 
 
@@ -52,7 +54,7 @@ def test_an_unknown_release_is_served_by_djangos_own_handler_which_the_log_says(
 def test_what_a_tracer_has_wrapped_is_no_unknown_release(monkeypatch: pytest.MonkeyPatch) -> None:
     before = ASGIHandler.__call__
 
-    async def traced(self: ASGIHandler, *args: object) -> None:
+    async def traced(self: ASGIHandler, *args: Any) -> None:
         await before(self, *args)
 
     monkeypatch.setattr(ASGIHandler, "__call__", traced)
@@ -75,7 +77,7 @@ def test_a_subclass_is_known_while_it_overrides_values_alone() -> None:
         colour = "blue"
 
     class WithMethod(CsrfViewMiddleware):
-        def _origin_verified(self, request: object) -> bool:
+        def _origin_verified(self, request: HttpRequest) -> bool:
             return True
 
     assert is_known(WithValue(view))
