@@ -1,11 +1,13 @@
-"""Real cache servers on the loopback interface, which can be stopped, hung, emptied and filled up."""
+"""Real cache servers on the loopback interface, which can be stopped, hung, emptied, filled up and reached late."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -67,7 +69,9 @@ class CacheServer:
 
     def pause(self) -> None:
         """Have the server hang: the kernel takes connections for it, and nothing is ever answered."""
-        self._signal(signal.SIGSTOP)
+        pid = self._signal(signal.SIGSTOP)
+        # Until it stands still: on a busy machine its threads go on for a while.
+        os.waitpid(pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Have the server go on."""
@@ -85,9 +89,10 @@ class CacheServer:
         except OSError:
             return False
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, number: int) -> int:
         assert self._process is not None
         self._process.send_signal(number)
+        return self._process.pid
 
 
 class RedisServer(CacheServer):
@@ -132,6 +137,50 @@ class MemcachedServer(CacheServer):
     def flush(self) -> None:
         """Remove everything."""
         assert self.tell("flush_all") == b"OK\r\n"
+
+
+class TCPProxy:
+    """
+    An address that leads to a Redis server. Use it as a context manager.
+
+    Args:
+        port: Of the server. When it is changed, new connections lead to another one, as they do when a service name
+            or a virtual address has moved.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.delay = 0.0
+        """Seconds for which each part that a client sends is held back."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.port))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._pass_on, args=(one, other, one is client), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, is_delayed: bool) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                time.sleep(self.delay if is_delayed else 0)
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+        one.close()
 
 
 def _free_port() -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import SyncToAsync
@@ -16,6 +17,9 @@ from django.db import connections
 from django.test import AsyncClient, Client
 from django.urls import include, path
 from pytest_django import Settings
+
+from cache_servers import RedisServer
+from django_routehandlers.caching.current import forget_cache
 
 
 @pytest.hookimpl(wrapper=True)
@@ -116,3 +120,38 @@ def site(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     for module in set(sys.modules) - before:
         if module.startswith(name):
             del sys.modules[module]
+
+
+@pytest.fixture
+def own_cache(settings: Settings) -> Iterator[None]:
+    """A route cache of the test's own, in memory, that is on and behind our middleware."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": uuid4().hex}}
+    settings.MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
+    settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
+    yield
+    forget_cache()
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis server that the tests of a file share."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server that the test may break."""
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def site_redis(own_redis: RedisServer, site: Site) -> Iterator[RedisServer]:
+    """A Redis server that the site's cache is in, and that the test may break."""
+    backend = "django.core.cache.backends.redis.RedisCache"
+    site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": own_redis.url}}
+    site.settings.ALLOWED_HOSTS = [".example", "testserver"]
+    site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 2.0}
+    yield own_redis
+    forget_cache()

@@ -1,8 +1,8 @@
 """
 A cache server that is gone, hung, empty, full or read-only, under load: nobody is refused or waits, nothing is stale.
 
-The short form keeps each fault for a second and a half, and only sees that nobody waits long; ``RH_PROOF=full`` keeps it
-for ten, and holds the time that is lost against its limit.
+The short form keeps each fault for a second and a half, and only sees that nobody waits long; ``RH_PROOF=full`` keeps
+it for ten seconds, and holds the time that is lost against its limit.
 """
 
 import asyncio
@@ -174,13 +174,6 @@ class Load:
         return statistics.median(
             self.percentile(start + one * step, start + (one + 1) * step) for one in range(seconds)
         )
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The server that has the faults."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

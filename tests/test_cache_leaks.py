@@ -11,7 +11,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -418,13 +418,6 @@ def test_nothing_leaks_in_process_and_from_memory(site: Site, settings: Settings
     asyncio.run(hunt(send, judge, requests=REQUESTS // 2, seed="memory", app=site.name))
     assert_all_was_tried(judge)
     assert IDENTITY.findall(repr(vars(caches["default"])["_cache"])) == []
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis of its own."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 SETTINGS = """

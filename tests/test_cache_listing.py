@@ -1,8 +1,6 @@
 """``show_routes`` tells how each GET is cached, and ``--match`` which entry is there now."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,18 +18,6 @@ PRODUCT = """
     def GET(id: int, page: int = 1):
         return {"id": id, "page": page}
 """
-
-
-@pytest.fixture
-def redis(tmp_path: Path, site: Site) -> Iterator[RedisServer]:
-    """A Redis server that the site's cache is in."""
-    with RedisServer(tmp_path) as server:
-        backend = "django.core.cache.backends.redis.RedisCache"
-        site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": server.url}}
-        site.settings.ALLOWED_HOSTS = [".example", "testserver"]
-        site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 2.0}
-        yield server
-        forget_cache()
 
 
 @pytest.mark.parametrize(
@@ -120,13 +106,13 @@ def test_entry_is_unknown_where_the_cache_is_off(site: Site) -> None:
     assert cache_section("/items")["Entry"] == "unknown: the cache is off with these settings"
 
 
-def test_entry_of_a_url_that_nobody_asked_for_is_none(redis: RedisServer, site: Site) -> None:
+def test_entry_of_a_url_that_nobody_asked_for_is_none(site_redis: RedisServer, site: Site) -> None:
     """The host is the first that ALLOWED_HOSTS names in full."""
     site.serve({"products/[id]/route.py": PRODUCT})
     assert cache_section("/products/7?page=2")["Entry"] == "none for https://testserver/products/7?page=2"
 
 
-def test_entry_that_is_there_is_told_with_its_age(redis: RedisServer, site: Site) -> None:
+def test_entry_that_is_there_is_told_with_its_age(site_redis: RedisServer, site: Site) -> None:
     site.serve({"products/[id]/route.py": PRODUCT})
     site.client.get("/products/7?page=2", secure=True)
     site.client.get("/products/7?page=2")
@@ -146,7 +132,7 @@ def test_entry_that_is_there_is_told_with_its_age(redis: RedisServer, site: Site
     assert entry_of("/products/7")["state"] == "none"
 
 
-def test_entry_is_that_of_the_canonical_url(redis: RedisServer, site: Site) -> None:
+def test_entry_is_that_of_the_canonical_url(site_redis: RedisServer, site: Site) -> None:
     site.serve({"products/[id]/route.py": PRODUCT})
     site.client.get("/products/7", secure=True)
     entry = entry_of("/products/7/")
@@ -154,7 +140,7 @@ def test_entry_is_that_of_the_canonical_url(redis: RedisServer, site: Site) -> N
 
 
 @pytest.mark.django_db
-def test_entry_names_the_tables_that_its_maker_has_read(redis: RedisServer, site: Site) -> None:
+def test_entry_names_the_tables_that_its_maker_has_read(site_redis: RedisServer, site: Site) -> None:
     text = """
         from django.contrib.auth.models import Group
 
@@ -167,14 +153,14 @@ def test_entry_names_the_tables_that_its_maker_has_read(redis: RedisServer, site
     assert cache_section("/groups")["tables"] == "auth_group"
 
 
-def test_entry_that_was_invalidated_is_told(redis: RedisServer, site: Site) -> None:
+def test_entry_that_was_invalidated_is_told(site_redis: RedisServer, site: Site) -> None:
     site.serve({"products/[id]/route.py": PRODUCT})
     site.client.get("/products/7", secure=True)
     call_command("revalidate", "--tag", "products", verbosity=0)
     assert entry_of("/products/7")["state"] == "invalidated"
 
 
-def test_looking_fills_nothing_and_counts_nothing(redis: RedisServer, site: Site) -> None:
+def test_looking_fills_nothing_and_counts_nothing(site_redis: RedisServer, site: Site) -> None:
     site.serve({"products/[id]/route.py": "def GET(id): raise SystemExit('run')\n"})
     before = dict(current_cache().counters.read())
     entry_of("/products/7")
@@ -188,23 +174,23 @@ def test_looking_fills_nothing_and_counts_nothing(redis: RedisServer, site: Site
         ("https://evil.test/products/7", "unknown: the host is none of ALLOWED_HOSTS"),
     ],
 )
-def test_entry_that_can_never_be_is_not_there(redis: RedisServer, site: Site, url: str, entry: str) -> None:
+def test_entry_that_can_never_be_is_not_there(site_redis: RedisServer, site: Site, url: str, entry: str) -> None:
     site.serve({"products/[id]/route.py": PRODUCT})
     assert cache_section(url)["Entry"] == entry
 
 
-def test_tags_that_cannot_be_told_are_an_unknown_entry(redis: RedisServer, site: Site) -> None:
+def test_tags_that_cannot_be_told_are_an_unknown_entry(site_redis: RedisServer, site: Site) -> None:
     site.serve({"[id]/route.py": "def tags(id): return 1 / 0\ndef GET(id): ...\n"})
     assert cache_section("/7")["Entry"] == "unknown: ZeroDivisionError: division by zero"
 
 
-def test_entry_is_unknown_where_the_store_does_not_answer(redis: RedisServer, site: Site) -> None:
+def test_entry_is_unknown_where_the_store_does_not_answer(site_redis: RedisServer, site: Site) -> None:
     site.serve({"items/route.py": "def GET(): ...\n"})
-    redis.stop()
+    site_redis.stop()
     assert cache_section("/items")["Entry"] == "unknown: CACHES['default'] does not answer"
 
 
-def test_entry_is_unknown_without_a_host(redis: RedisServer, site: Site) -> None:
+def test_entry_is_unknown_without_a_host(site_redis: RedisServer, site: Site) -> None:
     site.settings.ALLOWED_HOSTS = ["*"]
     site.serve({"items/route.py": "def GET(): ...\n"})
     expected = "unknown: ALLOWED_HOSTS names no host in full; write one in the URL"

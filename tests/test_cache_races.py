@@ -8,7 +8,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,6 @@ PATIENT = 5.0  # seconds: with more processes than processors, an answer that is
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose processes share what its routes read."""
     return make_cache_project(tmp_path_factory.mktemp("races"))
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of its own."""
-    with RedisServer(tmp_path) as server:
-        yield server
 
 
 # After an invalidation
@@ -103,10 +96,10 @@ def test_no_thread_and_no_task_reads_what_was_there_before_an_invalidation(
 @pytest.mark.slow
 @pytest.mark.parametrize("has_tier", [True, False])
 def test_no_process_reads_what_was_there_before_an_invalidation(
-    home: Path, redis: RedisServer, has_tier: bool, record_property: Callable[[str, object], None]
+    home: Path, own_redis: RedisServer, has_tier: bool, record_property: Callable[[str, object], None]
 ) -> None:
     """Invariants 40 and 42, in four processes: elsewhere within a second, or at once without a local tier."""
-    configure(home, redis.url, LOCAL_TIER=has_tier, STORE_TIMEOUT=PATIENT)
+    configure(home, own_redis.url, LOCAL_TIER=has_tier, STORE_TIMEOUT=PATIENT)
     logs = run_workers(home, [job(seed, STEPS // 4, threads=4, tasks=4) for seed in range(4)])
     reads, writes, largest, wrong = judge(logs, elsewhere=TRUSTED_FOR if has_tier else 0.0)
     print(f"LOCAL_TIER={has_tier}: {reads} reads, {writes} writes, largest staleness {largest:.3f} s")
@@ -120,12 +113,8 @@ def test_no_process_reads_what_was_there_before_an_invalidation(
 
 
 @pytest.fixture
-def counted(site: Site) -> Site:
+def counted(site: Site, own_cache: None) -> Site:
     """A site with a store of its own."""
-    site.settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": site.name}
-    }
-    site.settings.MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
     return site
 
 
@@ -191,9 +180,9 @@ def at_once(name: str, *, seconds: float, threads: int, processes: int) -> dict[
 
 
 @pytest.mark.slow
-def test_four_processes_that_miss_at_once_run_the_handler_once(home: Path, redis: RedisServer) -> None:
+def test_four_processes_that_miss_at_once_run_the_handler_once(home: Path, own_redis: RedisServer) -> None:
     """Invariant 36."""
-    configure(home, redis.url, STORE_TIMEOUT=PATIENT)
+    configure(home, own_redis.url, STORE_TIMEOUT=PATIENT)
     one = at_once("stampede", seconds=1, threads=20, processes=4)
     assert run_workers(home, [one] * 4) == [[[200, '"stampede"']] * 20] * 4
     assert (home / "runs-stampede").read_text() == "run\n"
@@ -201,10 +190,10 @@ def test_four_processes_that_miss_at_once_run_the_handler_once(home: Path, redis
 
 @pytest.mark.slow
 def test_who_fills_longer_than_its_turn_is_joined_by_at_most_one_in_each_process(
-    home: Path, redis: RedisServer
+    home: Path, own_redis: RedisServer
 ) -> None:
     """Invariant 36: nor does it end the turn of another."""
-    configure(home, redis.url, STORE_TIMEOUT=PATIENT)
+    configure(home, own_redis.url, STORE_TIMEOUT=PATIENT)
     one = {**at_once("long", seconds=1.5, threads=5, processes=2), "turn": 0.5}
     assert run_workers(home, [one] * 2) == [[[200, '"long"']] * 5] * 2
     assert (home / "runs-long").read_text() in ("run\n", "run\nrun\n")
@@ -338,9 +327,11 @@ def test_a_leader_whose_client_leaves_takes_nobody_with_it(home: Path, kind: str
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_keeps_others_waiting_no_longer_than_its_turn(home: Path, redis: RedisServer) -> None:
+def test_a_process_that_is_killed_keeps_others_waiting_no_longer_than_its_turn(
+    home: Path, own_redis: RedisServer
+) -> None:
     """Invariant 37."""
-    configure(home, redis.url, STORE_TIMEOUT=PATIENT)
+    configure(home, own_redis.url, STORE_TIMEOUT=PATIENT)
     with serve("uvicorn-httptools", home) as first, serve("uvicorn-h11", home) as second:
         second.get("/openapi.json")
         thread = threading.Thread(target=lambda: _quietly(lambda: first.get("/slow/2/killed")))
@@ -396,10 +387,10 @@ class Two:
 
 
 def test_a_refresh_that_another_process_does_keeps_no_later_miss_from_running_once(
-    redis: RedisServer, settings: Settings
+    own_redis: RedisServer, settings: Settings
 ) -> None:
     """Invariant 36."""
-    two = Two(redis, settings)
+    two = Two(own_redis, settings)
     first, second = two.caches
     try:
         entry = first.get(two.wanted(0.3), two.make).entry

@@ -1,8 +1,6 @@
 """``django_routehandlers.caching.stats()`` tells what the route cache of a process has done, and how it is."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,19 +9,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from cache_servers import RedisServer
 from conftest import Site
 from django_routehandlers.caching import stats
-from django_routehandlers.caching.current import forget_cache
 from django_routehandlers.caching.local_tier import OVERHEAD
-
-
-@pytest.fixture
-def redis(tmp_path: Path, site: Site) -> Iterator[RedisServer]:
-    """A Redis server that the site's cache is in."""
-    with RedisServer(tmp_path) as server:
-        backend = "django.core.cache.backends.redis.RedisCache"
-        site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": server.url}}
-        site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 2.0}
-        yield server
-        forget_cache()
 
 
 def test_new_cache_has_done_nothing(site: Site) -> None:
@@ -72,13 +58,13 @@ def test_cache_without_a_local_tier_holds_nothing(site: Site) -> None:
     assert (stats()["stored"], stats()["local_entries"], stats()["local_bytes"]) == (1, 0, 0)
 
 
-def test_store_is_asked_whether_it_answers(redis: RedisServer, site: Site) -> None:
+def test_store_is_asked_whether_it_answers(site_redis: RedisServer, site: Site) -> None:
     assert stats()["store_answers"] == 1
-    redis.stop()
+    site_redis.stop()
     assert stats()["store_answers"] == 0
 
 
-def test_store_is_not_waited_for_on_an_event_loop(redis: RedisServer, site: Site) -> None:
+def test_store_is_not_waited_for_on_an_event_loop(site_redis: RedisServer, site: Site) -> None:
     async def on_loop() -> int:
         with pytest.raises(SynchronousOnlyOperation, match=r"use `await sync_to_async\(stats\)\(\)`"):
             stats()

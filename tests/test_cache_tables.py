@@ -1,7 +1,7 @@
 """Cached until the data changes: what a fill reads is recorded, and a committed write to it ends the entry."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,6 @@ from django.test import TestCase
 
 from conftest import Site
 from django_routehandlers import revalidate_tag
-from django_routehandlers.caching.current import forget_cache
 
 Get = Callable[[str], HttpResponse]
 
@@ -35,15 +34,7 @@ SYNC = f"def GET():\n    return list({NAMES})"
 def listing(handler: str = SYNC, head: str = "revalidate = False") -> str:
     return LIST.format(head=head, handler=handler)
 
-
-@pytest.fixture(autouse=True)
-def own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": request.node.nodeid}
-    }
-    settings.MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
-    yield
-    forget_cache()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(params=["WSGI", "ASGI"])

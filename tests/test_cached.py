@@ -44,14 +44,7 @@ from django_routehandlers.caching.invalidation import arevalidate_tag, revalidat
 TENANT: ContextVar[str] = ContextVar("tenant")
 Call = Callable[..., Any]
 
-
-@pytest.fixture(autouse=True)
-def cache(settings: Settings) -> Iterator[None]:
-    """Keep things in a cache of this test's own."""
-    settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": uuid4().hex}}
-    yield
-    forget_cache()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @dataclass

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from uuid import uuid4
 
 import httpx2
 import pytest
@@ -20,18 +19,11 @@ from pytest_django import Settings
 
 from conftest import Site
 from django_routehandlers.caching.cached import cached
-from django_routehandlers.caching.current import current_cache, forget_cache
+from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.fetch import _httpx2, fetch
 from django_routehandlers.caching.invalidation import revalidate_tag
 
-
-@pytest.fixture(autouse=True)
-def cache(settings: Settings) -> Iterator[None]:
-    """Keep things in a cache of this test's own."""
-    settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": uuid4().hex}}
-    yield
-    forget_cache()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @dataclass

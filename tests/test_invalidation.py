@@ -1,23 +1,18 @@
 """Who is told of a write: all who may hold an entry, be they other processes than the one that writes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from django_routehandlers import cached
-from django_routehandlers.caching.current import current_cache, forget_cache
+from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.invalidation import tables_written
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": __name__}
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
-
-@pytest.fixture(autouse=True)
-def own_cache() -> Iterator[None]:
-    yield
-    forget_cache()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_process_that_keeps_nothing_tells_those_that_do(settings: Any, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
@@ -45,19 +44,7 @@ PRODUCT = """
 """
 
 
-@pytest.fixture
-def redis(tmp_path: Path, site: Site) -> Iterator[RedisServer]:
-    """A Redis server that the site's cache is in."""
-    with RedisServer(tmp_path) as server:
-        backend = "django.core.cache.backends.redis.RedisCache"
-        site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": server.url}}
-        site.settings.ALLOWED_HOSTS = [".example", "testserver"]
-        site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 2.0}
-        yield server
-        forget_cache()
-
-
-def test_first_request_after_it_is_a_hit(redis: RedisServer, site: Site) -> None:
+def test_first_request_after_it_is_a_hit(site_redis: RedisServer, site: Site) -> None:
     """Of another process: this one's memory is forgotten in between, and the handlers do not run again."""
     site.serve({"about/route.py": COUNTED, "products/[id]/route.py": PRODUCT})
     assert prerender() == Shown("3 stored, 0 already fresh, 0 not stored, 0 failed.\n", "", 0)
@@ -67,7 +54,7 @@ def test_first_request_after_it_is_a_hit(redis: RedisServer, site: Site) -> None
     assert [answer["Cache-Status"].partition(";")[2].partition("=")[0] for answer in answers] == [" hit; ttl"] * 3
 
 
-def test_first_request_to_an_event_loop_is_a_hit(redis: RedisServer, site: Site) -> None:
+def test_first_request_to_an_event_loop_is_a_hit(site_redis: RedisServer, site: Site) -> None:
     site.serve({"products/[id]/route.py": PRODUCT})
     prerender()
     forget_cache()
@@ -75,7 +62,7 @@ def test_first_request_to_an_event_loop_is_a_hit(redis: RedisServer, site: Site)
     assert (answer.json(), answer["Cache-Status"].startswith("django-routehandlers; hit")) == ([2, 2], True)
 
 
-def test_each_url_is_told_where_that_is_asked_for(redis: RedisServer, site: Site) -> None:
+def test_each_url_is_told_where_that_is_asked_for(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED, "products/[id]/route.py": PRODUCT})
     assert prerender("--verbosity", "2").out.splitlines() == [
         "stored  https://testserver/about",
@@ -86,14 +73,14 @@ def test_each_url_is_told_where_that_is_asked_for(redis: RedisServer, site: Site
     assert prerender("--verbosity", "0") == Shown("", "", 0)
 
 
-def test_what_is_fresh_is_left_alone(redis: RedisServer, site: Site) -> None:
+def test_what_is_fresh_is_left_alone(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
     prerender()
     assert prerender().out == "0 stored, 1 already fresh, 0 not stored, 0 failed.\n"
     assert site.client.get("/about", secure=True).json() == 1
 
 
-def test_what_is_fresh_is_filled_anew_by_force(redis: RedisServer, site: Site) -> None:
+def test_what_is_fresh_is_filled_anew_by_force(site_redis: RedisServer, site: Site) -> None:
     site.serve({"caf%C3%A9/route.py": COUNTED})
     prerender()
     assert prerender("--force").out == "1 stored, 0 already fresh, 0 not stored, 0 failed.\n"
@@ -101,7 +88,7 @@ def test_what_is_fresh_is_filled_anew_by_force(redis: RedisServer, site: Site) -
     assert (answer.json(), answer["Cache-Status"].startswith("django-routehandlers; hit")) == (2, True)
 
 
-def test_what_is_stale_is_filled_anew(redis: RedisServer, site: Site) -> None:
+def test_what_is_stale_is_filled_anew(site_redis: RedisServer, site: Site) -> None:
     """Not served once more while it is refreshed, as a visitor's would be."""
     site.serve({"about/route.py": "revalidate = 1\n" + dedent(COUNTED)})
     prerender()
@@ -111,7 +98,7 @@ def test_what_is_stale_is_filled_anew(redis: RedisServer, site: Site) -> None:
     assert site.client.get("/about", secure=True).json() == 2
 
 
-def test_entries_are_those_of_host_scheme_and_language(redis: RedisServer, site: Site) -> None:
+def test_entries_are_those_of_host_scheme_and_language(site_redis: RedisServer, site: Site) -> None:
     site.settings.LANGUAGES = [("en", "English"), ("de", "German")]
     site.settings.MIDDLEWARE = [*site.settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
     site.serve({"about/route.py": COUNTED})
@@ -133,7 +120,7 @@ def test_entries_are_those_of_host_scheme_and_language(redis: RedisServer, site:
 @pytest.mark.parametrize("code", ["en", "en-us", "de"])
 @pytest.mark.parametrize("middleware", [[], ["django.middleware.locale.LocaleMiddleware"]], ids=["no locale", "locale"])
 def test_language_is_by_default_that_of_a_visitor_who_states_none(
-    redis: RedisServer, site: Site, code: str, middleware: list[str]
+    site_redis: RedisServer, site: Site, code: str, middleware: list[str]
 ) -> None:
     """With ``LocaleMiddleware`` it is one of LANGUAGES, and without it LANGUAGE_CODE as it is written."""
     site.settings.LANGUAGE_CODE = code
@@ -144,7 +131,7 @@ def test_language_is_by_default_that_of_a_visitor_who_states_none(
     assert site.client.get("/about", secure=True)["Cache-Status"].startswith("django-routehandlers; hit")
 
 
-def test_handler_sees_the_language_of_its_entry(redis: RedisServer, site: Site) -> None:
+def test_handler_sees_the_language_of_its_entry(site_redis: RedisServer, site: Site) -> None:
     site.settings.MIDDLEWARE = [*site.settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
     site.serve({"a/route.py": "from django.utils import translation\ndef GET(): return translation.get_language()\n"})
     prerender("--language", "de")
@@ -164,7 +151,7 @@ def test_handler_sees_the_language_of_its_entry(redis: RedisServer, site: Site) 
     ids=["app", "path", "url", "pattern", "group", "both"],
 )
 def test_filters_leave_what_passes_all_of_them(
-    redis: RedisServer, site: Site, arguments: list[str], urls: list[str]
+    site_redis: RedisServer, site: Site, arguments: list[str], urls: list[str]
 ) -> None:
     site.write({"(site)/about/route.py": COUNTED, "products/[id]/route.py": PRODUCT}, app="a")
     site.write({"docs/route.py": COUNTED}, app="b")
@@ -194,7 +181,7 @@ SEGMENTS = """
     ],
 )
 def test_segments_become_urls(
-    redis: RedisServer, site: Site, folder: str, params: list[dict[str, object]], urls: list[str]
+    site_redis: RedisServer, site: Site, folder: str, params: list[dict[str, object]], urls: list[str]
 ) -> None:
     """Each once, and answered with the entry."""
     name = folder.strip("[].").partition("=")[0]
@@ -219,7 +206,7 @@ def test_segments_become_urls(
     ],
 )
 def test_segments_that_are_no_url_of_the_route_have_failed(
-    redis: RedisServer, site: Site, folder: str, params: dict[str, object]
+    site_redis: RedisServer, site: Site, folder: str, params: dict[str, object]
 ) -> None:
     site.serve({f"{folder}/route.py": SEGMENTS.format(params=[params], name="id")})
     shown = prerender()
@@ -230,7 +217,7 @@ def test_segments_that_are_no_url_of_the_route_have_failed(
 
 
 @pytest.mark.parametrize("params", [{"key": "1"}, {"id": "1", "key": "2"}, {}])
-def test_segments_of_other_names_have_failed(redis: RedisServer, site: Site, params: dict[str, object]) -> None:
+def test_segments_of_other_names_have_failed(site_redis: RedisServer, site: Site, params: dict[str, object]) -> None:
     site.serve({"[id]/route.py": SEGMENTS.format(params=[params], name="id")})
     shown = prerender()
     assert (shown.out, shown.status) == ("0 stored, 0 already fresh, 0 not stored, 1 failed.\n", 1)
@@ -275,24 +262,24 @@ def test_segments_of_other_names_have_failed(redis: RedisServer, site: Site, par
     ],
     ids=["query", "field", "model", "404", "cookie", "vary", "no-store", "stream", "size"],
 )
-def test_what_is_not_stored_has_a_reason(redis: RedisServer, site: Site, text: str, line: str) -> None:
+def test_what_is_not_stored_has_a_reason(site_redis: RedisServer, site: Site, text: str, line: str) -> None:
     site.serve({"x/route.py": text + "\n"})
     shown = prerender()
     expected = f"not stored  {line.format(url='https://testserver/x')}"
     assert shown == Shown(f"{expected}\n0 stored, 0 already fresh, 1 not stored, 0 failed.\n", "", 0)
 
 
-def test_route_without_segments_known_ahead_is_not_stored(redis: RedisServer, site: Site) -> None:
+def test_route_without_segments_known_ahead_is_not_stored(site_redis: RedisServer, site: Site) -> None:
     site.serve({"[id]/route.py": "def GET(id): return id\n"})
     assert prerender().out.splitlines()[0] == "not stored  /<id>: it has no generate_static_params()"
 
 
-def test_route_that_is_dynamic_is_no_concern(redis: RedisServer, site: Site) -> None:
+def test_route_that_is_dynamic_is_no_concern(site_redis: RedisServer, site: Site) -> None:
     site.serve({"a/route.py": "def GET(request): return 1\n", "b/route.py": "def POST(): return 1\n"})
     assert prerender() == Shown("0 stored, 0 already fresh, 0 not stored, 0 failed.\n", "", 0)
 
 
-def test_handler_that_raises_keeps_no_other_from_being_filled(redis: RedisServer, site: Site) -> None:
+def test_handler_that_raises_keeps_no_other_from_being_filled(site_redis: RedisServer, site: Site) -> None:
     """Exit status 1, and the error."""
     site.serve({"a/route.py": "def GET(): return 1 / 0\n", "b/route.py": COUNTED})
     assert prerender() == Shown(
@@ -302,26 +289,26 @@ def test_handler_that_raises_keeps_no_other_from_being_filled(redis: RedisServer
     )
 
 
-def test_traceback_of_the_handler_is_shown_where_it_is_asked_for(redis: RedisServer, site: Site) -> None:
+def test_traceback_of_the_handler_is_shown_where_it_is_asked_for(site_redis: RedisServer, site: Site) -> None:
     site.serve({"a/route.py": "def GET(): return 1 / 0\n"})
     assert "    def GET(): return 1 / 0\n" in prerender("--traceback").err
 
 
-def test_segments_that_cannot_be_listed_have_failed(redis: RedisServer, site: Site) -> None:
+def test_segments_that_cannot_be_listed_have_failed(site_redis: RedisServer, site: Site) -> None:
     site.serve({"[id]/route.py": "def generate_static_params(): return 1 / 0\ndef GET(id): return id\n"})
     shown = prerender()
     assert shown.err.splitlines()[0] == ("failed  /<id>: generate_static_params(): ZeroDivisionError: division by zero")
     assert shown.status == 1
 
 
-def test_segments_that_do_not_fit_the_handler_have_failed(redis: RedisServer, site: Site) -> None:
+def test_segments_that_do_not_fit_the_handler_have_failed(site_redis: RedisServer, site: Site) -> None:
     site.serve({"[id]/route.py": "def generate_static_params(): return [{'id': 'x'}]\ndef GET(id: int): return id\n"})
     assert prerender().err.splitlines()[0] == (
         "failed  https://testserver/x: 404: its segments do not fit the annotations of GET"
     )
 
 
-def test_urls_are_those_of_every_place_that_includes_the_routes(redis: RedisServer, site: Site) -> None:
+def test_urls_are_those_of_every_place_that_includes_the_routes(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
     sys.modules[site.settings.ROOT_URLCONF].urlpatterns = [
         path("v1/", include("django_routehandlers.urls")),
@@ -333,14 +320,14 @@ def test_urls_are_those_of_every_place_that_includes_the_routes(redis: RedisServ
     ]
 
 
-def test_slash_at_the_end_is_written_where_urls_have_it(redis: RedisServer, site: Site) -> None:
+def test_slash_at_the_end_is_written_where_urls_have_it(site_redis: RedisServer, site: Site) -> None:
     site.settings.ROUTEHANDLERS = {"TRAILING_SLASH": True, "STORE_TIMEOUT": 2.0}
     site.serve({"about/route.py": COUNTED})
     assert prerender("--verbosity", "2").out.splitlines()[0] == "stored  https://testserver/about/"
 
 
 @pytest.mark.django_db
-def test_entry_depends_on_the_tables_that_the_handler_reads(redis: RedisServer, site: Site) -> None:
+def test_entry_depends_on_the_tables_that_the_handler_reads(site_redis: RedisServer, site: Site) -> None:
     text = """
         from django.contrib.auth.models import Group
 
@@ -365,7 +352,7 @@ def test_store_of_one_process_is_refused(site: Site) -> None:
     )
 
 
-def test_cache_that_is_off_is_refused(redis: RedisServer, site: Site) -> None:
+def test_cache_that_is_off_is_refused(site_redis: RedisServer, site: Site) -> None:
     site.settings.DEBUG = True
     site.serve({"about/route.py": COUNTED})
     assert prerender() == Shown(
@@ -390,7 +377,7 @@ def test_cache_that_is_off_is_refused(redis: RedisServer, site: Site) -> None:
     ids=["none", "foreign", "malformed"],
 )
 def test_host_that_no_visitor_can_have_is_refused(
-    redis: RedisServer, site: Site, hosts: list[str], arguments: list[str], message: str
+    site_redis: RedisServer, site: Site, hosts: list[str], arguments: list[str], message: str
 ) -> None:
     site.settings.ALLOWED_HOSTS = hosts
     site.serve({"about/route.py": COUNTED})
@@ -398,26 +385,26 @@ def test_host_that_no_visitor_can_have_is_refused(
     assert (shown.out, shown.err[: len(message)], shown.status) == ("", message, 1)
 
 
-def test_language_that_no_visitor_can_have_is_refused(redis: RedisServer, site: Site) -> None:
+def test_language_that_no_visitor_can_have_is_refused(site_redis: RedisServer, site: Site) -> None:
     site.settings.LANGUAGES = [("en", "English"), ("de", "German")]
     message = "fr is none of the project's LANGUAGES: en, de.\n"
     assert prerender("--language", "fr") == Shown("", message, 1)
 
 
-def test_unknown_app_names_those_with_routes(redis: RedisServer, site: Site) -> None:
+def test_unknown_app_names_those_with_routes(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
     message = f"No installed app shpo has routes. Apps that have: {site.label()}.\n"
     assert prerender("--app", "shpo") == Shown("", message, 1)
 
 
-def test_routes_with_errors_are_not_filled(redis: RedisServer, site: Site) -> None:
+def test_routes_with_errors_are_not_filled(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED, "b/route.py": "1 / 0\n"})
     shown = prerender()
     assert (shown.out, shown.status) == ("", 1)
     assert shown.err.startswith("The routes have 1 mistake:\n")
 
 
-def test_routes_that_no_urlconf_includes_are_not_filled(redis: RedisServer, site: Site) -> None:
+def test_routes_that_no_urlconf_includes_are_not_filled(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
     sys.modules[site.settings.ROOT_URLCONF].urlpatterns = []
     message = (
@@ -427,29 +414,29 @@ def test_routes_that_no_urlconf_includes_are_not_filled(redis: RedisServer, site
     assert prerender() == Shown("", message, 1)
 
 
-def test_store_that_does_not_answer_is_an_error(redis: RedisServer, site: Site) -> None:
+def test_store_that_does_not_answer_is_an_error(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
-    redis.stop()
+    site_redis.stop()
     shown = prerender()
     assert (shown.out, shown.status) == ("", 1)
     assert shown.err.startswith("The store of the route cache cannot be reached. ")
 
 
-def test_store_that_answers_after_a_while_is_waited_for(redis: RedisServer, site: Site) -> None:
+def test_store_that_answers_after_a_while_is_waited_for(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
-    redis.stop()
-    later = threading.Timer(0.5, redis.start)
+    site_redis.stop()
+    later = threading.Timer(0.5, site_redis.start)
     later.start()
     assert prerender().out == "1 stored, 0 already fresh, 0 not stored, 0 failed.\n"
     later.join()
 
 
-def test_store_that_takes_nothing_for_a_while_is_waited_for(redis: RedisServer, site: Site) -> None:
+def test_store_that_takes_nothing_for_a_while_is_waited_for(site_redis: RedisServer, site: Site) -> None:
     """What the memory of this process alone has kept meanwhile does not pass for stored."""
     site.serve({"about/route.py": COUNTED})
     prerender("--host", "a.example")
-    redis.set_maxmemory("1mb")
-    later = threading.Timer(0.5, redis.set_maxmemory, ["0"])
+    site_redis.set_maxmemory("1mb")
+    later = threading.Timer(0.5, site_redis.set_maxmemory, ["0"])
     later.start()
     assert prerender("--host", "b.example").out == "1 stored, 0 already fresh, 0 not stored, 0 failed.\n"
     later.join()
@@ -458,12 +445,14 @@ def test_store_that_takes_nothing_for_a_while_is_waited_for(redis: RedisServer, 
     assert answer["Cache-Status"].startswith("django-routehandlers; hit")
 
 
-def test_progress_is_drawn_on_a_terminal(redis: RedisServer, tmp_path: Path) -> None:
+def test_progress_is_drawn_on_a_terminal(own_redis: RedisServer, tmp_path: Path) -> None:
     """And erased before each line, and at the end."""
     files = {"shop/routes/a/route.py": "def GET(): return 1\n", "shop/routes/b/route.py": "def GET(): return 1 / 0\n"}
     project = write_project(tmp_path / "project", files)
     manage = project / "manage.py"
-    caches = f'{{"default": {{"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "{redis.url}"}}}}'
+    caches = (
+        f'{{"default": {{"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "{own_redis.url}"}}}}'
+    )
     settings = f'SECRET_KEY="x", ROUTEHANDLERS={{"STORE_TIMEOUT": 2.0}}, ALLOWED_HOSTS=["a.example"], CACHES={caches}'
     manage.write_text(manage.read_text().replace('SECRET_KEY="x"', settings))
     ours, theirs = pty.openpty()

@@ -1,8 +1,6 @@
 """``manage.py revalidate`` makes entries stale for good, in all processes that share the store."""
 
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -25,18 +23,7 @@ COUNTED = """
 
 
 @pytest.fixture
-def redis(tmp_path: Path, site: Site) -> Iterator[RedisServer]:
-    """A Redis server that the site's cache is in."""
-    with RedisServer(tmp_path) as server:
-        backend = "django.core.cache.backends.redis.RedisCache"
-        site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": server.url}}
-        site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 2.0}
-        yield server
-        forget_cache()
-
-
-@pytest.fixture
-def runs(redis: RedisServer, site: Site) -> Site:
+def runs(site_redis: RedisServer, site: Site) -> Site:
     """Routes that count their runs, each of which has an entry."""
     site.serve({"a/route.py": COUNTED, "a/b/route.py": COUNTED.replace("numbers", "others")})
     assert [site.client.get(path).json() for path in ("/a", "/a/b", "/a", "/a/b")] == [1, 1, 1, 1]
@@ -91,7 +78,7 @@ def test_entry_of_another_process_is_made_anew(runs: Site) -> None:
     ],
     ids=["nothing", "below a tag", "relative", "query"],
 )
-def test_options_that_say_nothing_are_refused(redis: RedisServer, arguments: list[str], message: str) -> None:
+def test_options_that_say_nothing_are_refused(site_redis: RedisServer, arguments: list[str], message: str) -> None:
     assert revalidate(*arguments) == Shown("", message, 1)
 
 
@@ -118,15 +105,15 @@ def test_store_that_is_not_there_is_refused(site: Site) -> None:
     assert revalidate("--all") == Shown("", message, 1)
 
 
-def test_store_that_does_not_answer_is_an_error(redis: RedisServer) -> None:
+def test_store_that_does_not_answer_is_an_error(site_redis: RedisServer) -> None:
     """Invariant 45: an invalidation that failed is reported."""
-    redis.stop()
+    site_redis.stop()
     shown = revalidate("--all")
     assert (shown.out, shown.status) == ("", 1)
     assert shown.err.startswith("The store of the route cache cannot be reached. ")
 
 
-def test_command_works_while_a_route_file_is_broken(redis: RedisServer, site: Site) -> None:
+def test_command_works_while_a_route_file_is_broken(site_redis: RedisServer, site: Site) -> None:
     site.serve({"a/route.py": "1 / 0\n"})
     assert revalidate("--all") == Shown("Invalidated every entry.\n", "", 0)
 

@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 
 from conftest import Site
 from django_routehandlers import arevalidate_tag, revalidate_path, revalidate_tag
-from django_routehandlers.caching.current import current_cache, forget_cache
+from django_routehandlers.caching.current import current_cache
 
 Get = Callable[..., HttpResponse]
 
@@ -41,15 +41,7 @@ def counted(
 ) -> str:
     return head + COUNTED.format(kind=kind, parameters=parameters, result=result)
 
-
-@pytest.fixture(autouse=True)
-def own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": request.node.nodeid}
-    }
-    settings.MIDDLEWARE = ["django_routehandlers.middleware.CacheControlMiddleware"]
-    yield
-    forget_cache()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(params=["WSGI", "ASGI"])

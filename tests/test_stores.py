@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import pickle
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
-from cache_servers import MemcachedServer, RedisServer
+from cache_servers import MemcachedServer, RedisServer, TCPProxy
+from clock import Clock, eventually
 from django_routehandlers.caching.breaker import Breaker
 from django_routehandlers.caching.deadlines import TimedCalls
 from django_routehandlers.caching.django_store import make_backend
@@ -30,23 +30,9 @@ BODY = b"\x00\xff body \x80\x05\r\n"
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis server that the tests of this file share."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemcachedServer]:
     """A memcached that the tests of this file share."""
     with MemcachedServer(tmp_path_factory.mktemp("memcached")) as server:
-        yield server
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis server that the test may break."""
-    with RedisServer(tmp_path) as server:
         yield server
 
 
@@ -114,14 +100,6 @@ def error_of(call: Callable[[], object]) -> tuple[str, float]:
     with pytest.raises(StoreError) as caught:
         call()
     return str(caught.value), time.perf_counter() - began
-
-
-def eventually(is_so: Callable[[], bool], *, within: float = 5) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def answers(store: Store) -> bool:
@@ -419,15 +397,14 @@ def test_redis_says_who_it_is_where_it_is_asked(open_: Callable[..., Any], own_r
 
 def test_keys_of_redis_are_added_in_one_trip(open_: Callable[..., Any], redis: RedisServer) -> None:
     redis.flush()
-    slow = SlowServer(redis.port, delay=0)
-    store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=5)
-    eventually(lambda: answers(store))
-    slow.delay = 0.05
-    began = time.monotonic()
-    assert len(store.add_many({f"key{n}": b"1" for n in range(100)}, 60)) == 100
-    assert time.monotonic() - began < 1
-    store.close()
-    slow.close()
+    with TCPProxy(redis.port) as slow:
+        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=5)
+        eventually(lambda: answers(store))
+        slow.delay = 0.05
+        began = time.monotonic()
+        assert len(store.add_many({f"key{n}": b"1" for n in range(100)}, 60)) == 100
+        assert time.monotonic() - began < 1
+        store.close()
 
 
 # Servers that do not answer
@@ -607,47 +584,16 @@ def test_a_store_in_several_servers_is_down_while_one_of_them_is(
     eventually(lambda: answers(store))
 
 
-class SlowServer:
-    """Passes on what clients and a Redis server say to each other, each time a little late."""
-
-    def __init__(self, port: int, delay: float) -> None:
-        self.delay = delay
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._port)) as server:
-            while data := client.recv(65536):
-                time.sleep(self.delay)
-                server.sendall(data)
-                client.sendall(server.recv(65536))
-
-
 def test_a_slow_redis_is_left_alone_after_three_calls(open_: Callable[..., Any], redis: RedisServer) -> None:
     """Invariant 45: slow, though each answer comes in time."""
-    slow = SlowServer(redis.port, delay=0)
-    store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.2)
-    eventually(lambda: answers(store))
-    slow.delay = 0.12
-    assert [answers(store) for _ in range(4)] == [True, True, True, False]
-    slow.delay = 0
-    eventually(lambda: answers(store))
-    store.close()
-    slow.close()
+    with TCPProxy(redis.port) as slow:
+        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.2)
+        eventually(lambda: answers(store))
+        slow.delay = 0.12
+        assert [answers(store) for _ in range(4)] == [True, True, True, False]
+        slow.delay = 0
+        eventually(lambda: answers(store))
+        store.close()
 
 
 # Backends of Django's and of others
@@ -819,16 +765,6 @@ def test_a_server_is_waited_for_where_a_write_must_not_be_lost(
 
 
 # The breaker, by a clock of ours
-
-
-class Clock:
-    """Seconds that pass when we say so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def fail() -> None:

@@ -6,13 +6,11 @@ The short form tries 400 histories, ``RH_PROOF=full`` 5,000.
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cache_servers import MemcachedServer, RedisServer
+from cache_servers import MemcachedServer, RedisServer, TCPProxy
+from clock import Clock, eventually
 from django_routehandlers.caching import known_versions as known_versions_module
 from django_routehandlers.caching.django_store import LocMemStore
 from django_routehandlers.caching.stores import EPOCH, NullStore, Store, StoreError, open_store
@@ -32,16 +31,6 @@ from django_routehandlers.caching.versions import ALL, TagVersions
 
 BACKENDS = "django.core.cache.backends"
 HISTORIES = 5000 if os.environ.get("RH_PROOF") == "full" else 400
-
-
-class Clock:
-    """Seconds that pass when we say so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class MemoryStore:
@@ -276,20 +265,25 @@ def test_a_reading_that_began_earlier_does_not_replace_a_later_one(site: Site) -
 
 def test_of_two_changes_at_once_the_first_does_not_undo_the_second(site: Site) -> None:
     """Invariant 40: a version that was there between two changes is not taken for the last one."""
-    between: list[list[tuple[str, bytes]]] = []
+    pairs = note_between_two_changes(site, site.here)
+    assert [site.is_valid(site.here, pairs), site.here.verify(pairs)] == [False, False]
 
-    def meanwhile() -> None:
-        # The first time the new version is not there yet.
-        site.store.during = second
 
-    def second() -> None:
+def note_between_two_changes(site: Site, second: TagVersions) -> list[tuple[str, bytes]]:
+    """Return what is noted elsewhere when a change is in the store; then *second* makes another, and the first ends."""
+    pairs: list[tuple[str, bytes]] = []
+
+    def before() -> None:
+        site.store.during = written
+
+    def written() -> None:
         site.store.during = lambda: None
-        between.append(note(site.there, "a"))
-        site.here.bump(["a"])
+        pairs.extend(note(site.there, "a"))
+        second.bump(["a"])
 
-    site.store.during = meanwhile
+    site.store.during = before
     site.here.bump(["a"])
-    assert [site.is_valid(site.here, between[0]), site.here.verify(between[0])] == [False, False]
+    return pairs
 
 
 # Loss
@@ -478,19 +472,8 @@ def test_a_version_that_was_there_for_a_moment_does_not_come_back() -> None:
     """Invariant 40: a write that is tried again is of another version, as the first may be in an entry."""
     site = Site()
     site.store.confirms_writes = False
-    between: list[list[tuple[str, bytes]]] = []
-
-    def before() -> None:
-        site.store.during = written
-
-    def written() -> None:
-        site.store.during = lambda: None
-        between.append(note(site.there, "a"))
-        site.there.bump(["a"])
-
-    site.store.during = before
-    site.here.bump(["a"])
-    assert [site.here.verify(between[0]), site.there.verify(between[0], max_age=0.0)] == [False, False]
+    pairs = note_between_two_changes(site, site.there)
+    assert [site.here.verify(pairs), site.there.verify(pairs, max_age=0.0)] == [False, False]
 
 
 # Debts at the end of a process, and behind a process that nobody asks
@@ -545,14 +528,6 @@ def test_what_a_process_owes_that_nobody_asks_is_told() -> None:
 def is_settling() -> bool:
     """Return whether a thread settles."""
     return any(thread.name == "cache-settling" for thread in threading.enumerate())
-
-
-def eventually(is_so: Callable[[], bool], *, within: float = 5) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # A store whose server comes back with what it held earlier
@@ -1028,20 +1003,19 @@ def test_threads_and_processes_never_see_anything_older(
             server.stop()
 
 
-def test_a_restarted_redis_serves_nothing_from_before(settings: Settings, tmp_path: Path) -> None:
+def test_a_restarted_redis_serves_nothing_from_before(settings: Settings, own_redis: RedisServer) -> None:
     """Invariant 41: restarted without data, or flushed."""
-    with RedisServer(tmp_path) as server:
-        settings.CACHES = {"default": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": server.url}}
-        store = open_store("default", 5)
-        versions = TagVersions(store, max_age=0)
-        for empty in (server.flush, server.restart):
-            pairs = note(versions, "a")
-            assert versions.verify(pairs)
-            empty()
-            assert versions.verify(pairs) is False
-            assert versions.verify(note(versions, "a"))
-            assert versions.verify(pairs) is False
-        store.close()
+    settings.CACHES = {"default": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": own_redis.url}}
+    store = open_store("default", 5)
+    versions = TagVersions(store, max_age=0)
+    for empty in (own_redis.flush, own_redis.restart):
+        pairs = note(versions, "a")
+        assert versions.verify(pairs)
+        empty()
+        assert versions.verify(pairs) is False
+        assert versions.verify(note(versions, "a"))
+        assert versions.verify(pairs) is False
+    store.close()
 
 
 class SavingRedis(RedisServer):
@@ -1052,39 +1026,6 @@ class SavingRedis(RedisServer):
         words = super().command()
         words[words.index("--save") + 1] = "3600 1 300 100 60 10000"
         return words
-
-
-class Address:
-    """Leads to one server, then to another, as a service name or a virtual address does."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Take no more connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.port))
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        with suppress(OSError):
-            other.shutdown(socket.SHUT_WR)
-        one.close()
 
 
 def follow(replica: RedisServer, primary: RedisServer) -> None:
@@ -1149,8 +1090,7 @@ def test_a_promoted_replica_brings_back_nothing_that_it_missed(opened: Callable[
     first, second = (RedisServer(tmp_path / name) for name in ("first", "second"))
     for one in (first, second):
         one.folder.mkdir()
-    with first, second:
-        address = Address(first.port)
+    with first, second, TCPProxy(first.port) as address:
         versions, others = (TagVersions(opened(address.url), max_age=0.1) for _ in range(2))
         # Who is joined by a first replica is somebody else from then on.
         follow(second, first)
@@ -1166,7 +1106,6 @@ def test_a_promoted_replica_brings_back_nothing_that_it_missed(opened: Callable[
             eventually(lambda one=one: answers(one))
             assert one.verify(pairs) is False
         assert note(versions, "a")[0] == pairs[0]
-        address.close()
 
 
 def test_a_primary_that_is_replaced_and_comes_back_brings_nothing_back(
@@ -1193,29 +1132,27 @@ def test_a_primary_that_is_replaced_and_comes_back_brings_nothing_back(
         assert note(others, "a")[0] == pairs[0]
 
 
-def test_new_connections_to_the_same_redis_end_nothing(opened: Callable[..., Store], tmp_path: Path) -> None:
-    with RedisServer(tmp_path) as server:
-        stores = [opened(server.url) for _ in range(2)]
-        versions, others = (TagVersions(store, max_age=0) for store in stores)
-        pairs = note(versions, "a")
-        stores[0].close()
-        assert versions.verify(pairs)
-        server.tell("CLIENT KILL TYPE normal")
-        assert [versions.verify(pairs), others.verify(pairs), note(others, "a")] == [True, True, pairs]
+def test_new_connections_to_the_same_redis_end_nothing(opened: Callable[..., Store], own_redis: RedisServer) -> None:
+    stores = [opened(own_redis.url) for _ in range(2)]
+    versions, others = (TagVersions(store, max_age=0) for store in stores)
+    pairs = note(versions, "a")
+    stores[0].close()
+    assert versions.verify(pairs)
+    own_redis.tell("CLIENT KILL TYPE normal")
+    assert [versions.verify(pairs), others.verify(pairs), note(others, "a")] == [True, True, pairs]
 
 
 def test_a_redis_that_may_not_be_asked_who_it_is_is_used_and_reported_once(
-    opened: Callable[..., Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    opened: Callable[..., Store], own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with RedisServer(tmp_path) as server:
-        assert server.tell("ACL SETUSER shop on >secret ~* +@all -@dangerous") == b"+OK\r\n"
-        versions, others = (
-            TagVersions(opened(server.url, username="shop", password="secret"), max_age=0) for _ in range(2)
-        )
-        pairs = note(versions, "a")
-        assert [versions.verify(pairs), others.verify(pairs)] == [True, True]
-        versions.bump(["a"])
-        assert [versions.verify(pairs), others.verify(pairs)] == [False, False]
+    assert own_redis.tell("ACL SETUSER shop on >secret ~* +@all -@dangerous") == b"+OK\r\n"
+    versions, others = (
+        TagVersions(opened(own_redis.url, username="shop", password="secret"), max_age=0) for _ in range(2)
+    )
+    pairs = note(versions, "a")
+    assert [versions.verify(pairs), others.verify(pairs)] == [True, True]
+    versions.bump(["a"])
+    assert [versions.verify(pairs), others.verify(pairs)] == [False, False]
     records = [record.getMessage() for record in caplog.records if record.name == "django_routehandlers.cache"]
     assert len(records) == 2
     assert records[0].startswith("CACHES['default'] does not tell who it is: ")
@@ -1223,32 +1160,32 @@ def test_a_redis_that_may_not_be_asked_who_it_is_is_used_and_reported_once(
 
 
 def test_a_change_survives_a_moment_in_which_redis_does_not_answer(
-    opened: Callable[..., Store], tmp_path: Path
+    opened: Callable[..., Store], own_redis: RedisServer
 ) -> None:
     """Invariant 45: a save, or a slow command of somebody else's, is no reason to lose an invalidation."""
-    with RedisServer(tmp_path) as server:
-        versions = TagVersions(opened(server.url, 0.04), max_age=0)
-        eventually(lambda: answers(versions))
-        server.tell("CLIENT PAUSE 200 ALL")
-        began = time.monotonic()
-        versions.bump(["a"])
-        assert 0.1 < time.monotonic() - began < 0.5
+    versions = TagVersions(opened(own_redis.url, 0.04), max_age=0)
+    eventually(lambda: answers(versions))
+    own_redis.tell("CLIENT PAUSE 200 ALL")
+    began = time.monotonic()
+    versions.bump(["a"])
+    assert 0.1 < time.monotonic() - began < 0.5
 
 
-def test_a_change_during_a_long_outage_costs_its_patience_once(opened: Callable[..., Store], tmp_path: Path) -> None:
+def test_a_change_during_a_long_outage_costs_its_patience_once(
+    opened: Callable[..., Store], own_redis: RedisServer
+) -> None:
     """Invariant 45: who writes later loses less than 50 ms."""
-    with RedisServer(tmp_path) as server:
-        versions = TagVersions(opened(server.url, 0.04), max_age=0)
-        eventually(lambda: answers(versions))
-        server.pause()
-        lost: list[float] = []
-        for _ in range(20):
-            began = time.monotonic()
-            with pytest.raises(StoreError):
-                versions.bump(["a"])
-            lost.append(time.monotonic() - began)
-            time.sleep(0.05)
-        server.resume()
+    versions = TagVersions(opened(own_redis.url, 0.04), max_age=0)
+    eventually(lambda: answers(versions))
+    own_redis.pause()
+    lost: list[float] = []
+    for _ in range(20):
+        began = time.monotonic()
+        with pytest.raises(StoreError):
+            versions.bump(["a"])
+        lost.append(time.monotonic() - began)
+        time.sleep(0.05)
+    own_redis.resume()
     assert 0.45 < lost[0] < 1.5
     # But for one: what else runs on the machine takes its turns.
     assert sorted(lost[1:])[-2] < 0.05
@@ -1337,25 +1274,24 @@ def test_a_process_that_ends_says_what_it_could_not_tell(tmp_path: Path) -> None
     )
 
 
-def test_a_change_while_redis_is_down_reaches_it_without_a_request(settings: Settings, tmp_path: Path) -> None:
+def test_a_change_while_redis_is_down_reaches_it_without_a_request(settings: Settings, own_redis: RedisServer) -> None:
     """Invariant 45: by the probe that finds it up again."""
-    with RedisServer(tmp_path) as server:
-        settings.CACHES = {"default": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": server.url}}
-        here, there = open_store("default", 0.2), open_store("default", 5)
-        versions, others = TagVersions(here, max_age=1), TagVersions(there, max_age=0)
-        pairs = note(versions, "a")
-        assert others.verify(pairs)
-        server.pause()
-        with pytest.raises(StoreError):
-            versions.bump(["a"])
-        server.resume()
-        deadline = time.monotonic() + 5
-        while others.verify(pairs):
-            assert time.monotonic() < deadline
-            # Whoever asks next has it found out.
-            versions.is_valid(pairs, time.monotonic())
-            with pytest.raises(StoreError) if here._breaker.is_open else pytest.MonkeyPatch.context():
-                here.get_many(["any"])
-            time.sleep(0.05)
-        here.close()
-        there.close()
+    settings.CACHES = {"default": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": own_redis.url}}
+    here, there = open_store("default", 0.2), open_store("default", 5)
+    versions, others = TagVersions(here, max_age=1), TagVersions(there, max_age=0)
+    pairs = note(versions, "a")
+    assert others.verify(pairs)
+    own_redis.pause()
+    with pytest.raises(StoreError):
+        versions.bump(["a"])
+    own_redis.resume()
+    deadline = time.monotonic() + 5
+    while others.verify(pairs):
+        assert time.monotonic() < deadline
+        # Whoever asks next has it found out.
+        versions.is_valid(pairs, time.monotonic())
+        with pytest.raises(StoreError) if here._breaker.is_open else pytest.MonkeyPatch.context():
+            here.get_many(["any"])
+        time.sleep(0.05)
+    here.close()
+    there.close()
