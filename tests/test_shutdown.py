@@ -20,6 +20,9 @@ from servers import Server, make_project, poll, serve
 
 SERVERS = ("uvicorn-httptools", "uvicorn-h11", "hypercorn", "granian")
 ABLE_TO_ABORT = ("uvicorn-httptools", "uvicorn-h11", "hypercorn")
+# granian answers a request that has ended without an answer, and keeps the connection for the next one when it has
+# done so before it sees the signal itself; it ends when the client closes.
+KEEPING = ("granian",)
 STOPS = "the stream was cut off: the server stops."
 
 SETTINGS = """
@@ -174,6 +177,14 @@ def rest_of(connection: socket.socket) -> bytes:
     return received
 
 
+def first_of(connection: socket.socket) -> bytes:
+    """Return what comes first, or nothing where the server just closes."""
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
 def ended(home: Path, run: str) -> Callable[[], bool | None]:
     return lambda: (home / f"{run}.ended").exists() or None
 
@@ -225,10 +236,12 @@ def test_uploads_that_are_being_read_end_when_the_server_stops(server: Server, h
         for run in (first, second):
             poll(ended(home, run), limit=5, what=f"the end of {run}", on=server)
         took = time.monotonic() - start
-        bodies = [rest_of(connection) for connection in (one, two)]
-        server.process.wait(10)
+        answers = [first_of(connection) for connection in (one, two)]
+        if server.kind not in KEEPING:
+            server.process.wait(10)
+    server.process.wait(10)
     assert took < 1
-    assert [body for body in bodies if body.startswith(b"HTTP/1.1 2")] == []
+    assert [answer for answer in answers if answer.startswith(b"HTTP/1.1 2")] == []
     assert "Traceback" not in server.log
     assert "without starting response" not in server.log
 
@@ -236,8 +249,11 @@ def test_uploads_that_are_being_read_end_when_the_server_stops(server: Server, h
 def test_an_upload_that_has_come_whole_is_still_answered_when_the_server_stops(server: Server, home: Path) -> None:
     with upload(server, home, "slow", length=2) as (connection, _):
         server.process.send_signal(signal.SIGTERM)
-        assert rest_of(connection).endswith(b"[1]")
-        server.process.wait(10)
+        received = b""
+        while not received.endswith(b"[1]"):
+            received += (part := connection.recv(65536))
+            assert part, received
+    server.process.wait(10)
 
 
 def test_ctrl_c_ends_streams_too(home: Path) -> None:
