@@ -34,6 +34,7 @@ SYNC = f"def GET():\n    return list({NAMES})"
 def listing(handler: str = SYNC, head: str = "revalidate = False") -> str:
     return LIST.format(head=head, handler=handler)
 
+
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 

@@ -41,6 +41,7 @@ def counted(
 ) -> str:
     return head + COUNTED.format(kind=kind, parameters=parameters, result=result)
 
+
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
