@@ -65,7 +65,7 @@ class Config:
     STORE_TIMEOUT: float = 0.04
     """Seconds that the backend of the cache may take for an answer before it counts as down."""
     WORKER_THREADS: int = 40
-    """Threads of a process that run the sync code of requests (ASGI); a request that finds none free waits."""
+    """Threads of a process that run sync code of requests at a time (ASGI); a request that finds all at work waits."""
 
 
 @lru_cache(maxsize=1)

@@ -208,6 +208,37 @@ def test_threads_that_only_wait_for_a_view_stop_nobody(serve: Serve, settings: S
     assert wait_until(lambda: worker_pool().lent == 0)
 
 
+@pytest.mark.parametrize("calls", [1, 2])
+def test_views_that_have_used_a_thread_and_wait_stop_nobody(serve: Serve, settings: Settings, calls: int) -> None:
+    """After a query a view may wait for another service: that is no work of its thread."""
+    settings.ROUTEHANDLERS = {"WORKER_THREADS": 2}
+
+    def thread(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(b"at once")
+
+    async def run() -> tuple[bytes, int]:
+        everybody, first, last = asyncio.Barrier(11), asyncio.Event(), asyncio.Event()
+
+        async def view(request: HttpRequest) -> HttpResponse:
+            idents = {await sync_to_async(threading.get_ident)() for _ in range(calls)}
+            await everybody.wait()
+            first.set()
+            await last.wait()
+            assert {await sync_to_async(threading.get_ident)()} == idents
+            return HttpResponse()
+
+        application = serve(view=view, thread=thread)
+        requests = [asyncio.create_task(ask(application, "view")) for _ in range(10)]
+        await everybody.wait()
+        await first.wait()
+        answer = body(await ask(application, "thread"))
+        last.set()
+        return answer, len(await asyncio.gather(*requests))
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == (b"at once", 10)
+    assert wait_until(lambda: worker_pool().lent == 0)
+
+
 class SyncMiddleware:
     """A middleware as many packages have it."""
 
@@ -230,14 +261,19 @@ def test_who_waits_for_a_thread_and_is_cancelled_takes_none() -> None:
     pool.close()
 
 
-def test_a_place_that_is_released_goes_to_who_waits() -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_place_of_a_thread_without_work_goes_to_who_asks(is_first: bool) -> None:
     pool = WorkerPool(1)
     taken: list[Any] = []
     pool.take(taken.append)
+    if is_first:
+        pool.rest(taken[0])
     pool.take(taken.append)
-    pool.release_place(taken[0])
+    assert len(taken) == 1 + is_first
+    pool.rest(taken[0])
     assert len(taken) == 2
     for worker in taken:
+        pool.work(worker)
         pool.give(worker)
     assert pool.lent == 0
     pool.close()

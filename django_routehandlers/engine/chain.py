@@ -147,8 +147,12 @@ def _waited_for(method: GetResponse) -> GetResponse:
 
     async def get_response(request: HttpRequest, *args: Any) -> Any:
         thread = request_thread.get()
-        if thread is not None:
-            thread.release_place()
-        return await method(request, *args)
+        if thread is None:
+            return await method(request, *args)
+        thread.let_others_work()
+        try:
+            return await method(request, *args)
+        finally:
+            thread.work_again()
 
     return get_response

@@ -170,7 +170,7 @@ class EngineHandler(Chain, ASGIHandler):
         if response.streaming:
             if (thread := request_thread.get()) is not None:
                 # A stream of sync parts holds its thread at the pace of its client.
-                thread.release_place()
+                thread.let_others_work()
             await super().send_response(response, send)
             return
         fields = [_field(name, value) for name, value in _named(response)]

@@ -63,6 +63,7 @@ class RequestThread(Executor):
             if worker is None:
                 self._queued.append((call, partial(fn, *args, **kwargs)))
             else:
+                self._pool.work(worker)
                 worker.submit(self._run, call, partial(fn, *args, **kwargs))
         # Not before the lock is free: it may be ours at once.
         if must_ask:
@@ -84,10 +85,15 @@ class RequestThread(Executor):
                 return
         await sync_to_async(self._tidy_up)()
 
-    def release_place(self) -> None:
-        """Let other requests have a thread in the place of this one's, which may wait for long."""
+    def let_others_work(self) -> None:
+        """Let other requests have a thread in the place of this one's, which only waits."""
         if (worker := self._worker) is not None:
-            self._pool.release_place(worker)
+            self._pool.rest(worker)
+
+    def work_again(self) -> None:
+        """Say that the thread has work to do again, after ``let_others_work()``."""
+        if (worker := self._worker) is not None:
+            self._pool.work(worker)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """
@@ -106,13 +112,12 @@ class RequestThread(Executor):
             self._give_back()
 
     def _give_back(self) -> None:
-        """Give the thread back if it is of no use any more. The lock is held."""
+        """Give the thread back if it is of no use any more, or its place while it has no work. The lock is held."""
         worker = self._worker
-        if worker is None or self._calls or not self._rests:
+        if worker is None or self._calls:
             return
-        if self._is_connected and not self._has_ended:
-            # A stream that iterates over rows, at the pace of its client.
-            self._pool.release_place(worker)
+        if not self._rests or (self._is_connected and not self._has_ended):
+            self._pool.rest(worker)
             return
         self._worker, self._is_new = None, True
         if self._is_due:

@@ -29,8 +29,8 @@ _R = TypeVar("_R")
 class Worker:
     """A thread that runs one call at a time, started for the first one."""
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="request")
+    def __init__(self, number: int) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"request-{number}")
         self.is_counted = True
         """Whether it is one of those whose number is bounded."""
         self.idle_since = 0.0
@@ -55,22 +55,29 @@ class WorkerPool:
     The thread that was given back last is lent first: few stay warm, and hold connections.
 
     Args:
-        size: Threads at most, those not counted that ``release_place()`` was told of. Whoever
-            finds none free waits, in the order of asking.
+        size: Threads at most that work at a time. One that is lent and has nothing to do, while its
+            request waits for something else, gives its place away where somebody asks for one, and
+            stays where it is. Whoever finds all at work waits, in the order of asking.
     """
 
     def __init__(self, size: int) -> None:
         self._size, self._count, self._is_closed = size, 0, False
+        self._started = 0
         self.lent = 0
         """Threads that are lent right now."""
         self._lock = Lock()
         self._idle: deque[Worker] = deque()
         self._waiting: deque[Callable[[Worker], object]] = deque()
+        # Lent, and without work, the longest first: a set that keeps its order.
+        self._unused: dict[Worker, None] = {}
 
     def take(self, use: Callable[[Worker], object]) -> None:
         """Call *use* with a thread: now, or in whichever thread gives one back."""
         with self._lock:
             worker = self._free_worker()
+            if worker is None and self._unused:
+                self._uncount(next(iter(self._unused)))
+                worker = self._free_worker()
             if worker is None:
                 self._waiting.append(use)
         if worker is not None:
@@ -85,6 +92,7 @@ class WorkerPool:
         """Take a thread back, with no transaction open on its connections."""
         with self._lock:
             self.lent -= 1
+            self._unused.pop(worker, None)
             if not worker.is_counted and self._count < self._size:
                 worker.is_counted = True
                 self._count += 1
@@ -95,7 +103,7 @@ class WorkerPool:
             elif worker.is_counted and not self._is_closed:
                 worker.idle_since = time.monotonic()
                 self._idle.append(worker)
-                ended = self._unused(worker.idle_since)
+                ended = self._outdated(worker.idle_since)
             elif worker.is_counted:
                 self._count -= 1
         for one in ended:
@@ -103,22 +111,30 @@ class WorkerPool:
         if use is not None:
             use(worker)
 
-    def release_place(self, worker: Worker) -> None:
+    def rest(self, worker: Worker) -> None:
         """
-        Let another thread be lent in the place of *worker*, which stays where it is.
+        Say that *worker*, which is lent, has nothing to do, or only waits for what is no work of its own.
 
-        It waits without work to do, for a view on the event loop or for a client, and nobody knows
-        how long: as many of those as there are places would stop all others.
+        Nobody knows how long its request waits for something else, a client or another service: as
+        many of those as there are places would stop all others.
         """
         with self._lock:
             if not worker.is_counted:
                 return
-            worker.is_counted = False
-            self._count -= 1
-            use = self._waiting.popleft() if self._waiting else None
-            another = None if use is None else self._free_worker()
+            self._unused[worker] = None
+            use = another = None
+            if self._waiting:
+                use = self._waiting.popleft()
+                self._uncount(worker)
+                another = self._free_worker()
         if use is not None and another is not None:
             use(another)
+
+    def work(self, worker: Worker) -> None:
+        """Say that *worker*, which is lent, has something to do again."""
+        if worker in self._unused:
+            with self._lock:
+                self._unused.pop(worker, None)
 
     def close(self) -> None:
         """End the threads that are idle, and their connections, and keep none from now on."""
@@ -131,6 +147,11 @@ class WorkerPool:
         for worker in idle:
             worker.end()
 
+    def _uncount(self, worker: Worker) -> None:
+        worker.is_counted = False
+        self._count -= 1
+        self._unused.pop(worker, None)
+
     def _free_worker(self) -> Worker | None:
         if not self._idle and self._count >= self._size:
             return None
@@ -138,14 +159,15 @@ class WorkerPool:
         if self._idle:
             return self._idle.pop()
         self._count += 1
-        return Worker()
+        self._started += 1
+        return Worker(self._started)
 
-    def _unused(self, now: float) -> list[Worker]:
-        unused: list[Worker] = []
+    def _outdated(self, now: float) -> list[Worker]:
+        outdated: list[Worker] = []
         while self._idle[0].idle_since < now - _IDLE:
-            unused.append(self._idle.popleft())
-        self._count -= len(unused)
-        return unused
+            outdated.append(self._idle.popleft())
+        self._count -= len(outdated)
+        return outdated
 
 
 def _close_connections() -> None:
