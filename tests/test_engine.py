@@ -433,6 +433,28 @@ def test_a_view_whose_client_leaves_is_cancelled_at_once(serve: Serve) -> None:
     assert ended[0] < 0.1
 
 
+def test_what_runs_in_a_thread_when_its_client_leaves_may_read_the_request_to_its_end(
+    serve: Serve, settings: Settings
+) -> None:
+    settings.MIDDLEWARE = []
+    read: list[bytes] = []
+    leaves = asyncio.Event()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def view(request: HttpRequest) -> HttpResponse:
+            loop.call_soon_threadsafe(leaves.set)
+            time.sleep(0.1)
+            read.append(request.body)
+            return HttpResponse()
+
+        await ask(serve(view=view), "view", method="POST", parts=(b"content",), leaves=leaves)
+
+    asyncio.run(run())
+    assert read == [b"content"]
+
+
 def test_a_server_that_cancels_a_request_is_not_told_that_its_client_left(serve: Serve) -> None:
     """Invariant 62."""
 

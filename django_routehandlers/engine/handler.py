@@ -47,6 +47,9 @@ class EngineHandler(Chain, ASGIHandler):
         share_caches()
         super().__init__()
         self._has_set_prefix = False
+        # Whoever receives the signals of Django's handler receives ours; a handler of others has its own.
+        is_ours = type(self).__module__.startswith("django_routehandlers.")
+        self._sender: type[ASGIHandler] = ASGIHandler if is_ours else type(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on one thread, if there are any."""
@@ -81,7 +84,7 @@ class EngineHandler(Chain, ASGIHandler):
                 self._has_set_prefix = True
                 set_script_prefix(prefix)
             if not are_djangos(signals.request_started, STARTED):
-                await signals.request_started.asend(sender=ASGIHandler, scope=scope)
+                await signals.request_started.asend(sender=self._sender, scope=scope)
             request, refusal = self.create_request(scope, content)
             if request is None:
                 if refusal is not None:
@@ -104,11 +107,13 @@ class EngineHandler(Chain, ASGIHandler):
             await self._finish(response, request)
 
     async def _finish(self, response: HttpResponseBase | None, request: HttpRequest | None = None) -> None:
-        # What Django's receivers do in a thread is done where a borrowed one is given back.
-        has_own_thread = request_thread.get() is not None
-        if not (has_own_thread and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
+        # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still
+        # runs there may read the request, which ends behind it.
+        thread = request_thread.get()
+        is_idle = thread is not None and not thread.is_busy
+        if not (is_idle and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
             if response is None:
-                await signals.request_finished.asend(sender=ASGIHandler)
+                await signals.request_finished.asend(sender=self._sender)
             else:
                 await sync_to_async(response.close)()
         elif response is None:
@@ -121,8 +126,7 @@ class EngineHandler(Chain, ASGIHandler):
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to *request*."""
         response: Any = await super().run_get_response(request)
-        # Whoever receives the signals of Django's handler receives ours.
-        response._handler_class = ASGIHandler
+        response._handler_class = self._sender
         return response
 
     async def read_body(self, receive: Receive) -> IO[bytes]:

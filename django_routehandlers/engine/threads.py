@@ -52,6 +52,11 @@ class RequestThread(Executor):
         """Whether the request holds a thread, or waits for one."""
         return self._worker is not None or self._is_asking
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls of the request run, or wait: also those of a view that was cancelled."""
+        return self._calls > 0
+
     def submit(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
         """Queue a call."""
         call: Future[_R] = Future()
