@@ -65,6 +65,8 @@ class Labels:
     _PLAIN = (
         (re.compile(r"0x[0-9a-f]{6,}"), "0x"),
         (re.compile(r"\btmp\w{8}\b"), "tmp"),
+        # Named after the thread.
+        (re.compile(r'(?<=SAVEPOINT "s)\d+(?=_x)'), ""),
         (re.compile(r"(?<=;dur=)[\d.e-]+"), "N"),
         (re.compile(r"\b\d+(\.\d+)?(?= ?ms\b)"), "N"),
     )
