@@ -177,7 +177,7 @@ class EngineHandler(Chain, ASGIHandler):
                 thread.let_others_work()
             await super().send_response(response, send)
             return
-        fields = [_field(name, value) for name, value in _named(response)]
+        fields = [(_encoded_name(name), value.encode("latin1")) for name, value in _named(response)]
         if response.cookies:
             fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
@@ -213,7 +213,7 @@ def _named(response: Any) -> Iterable[tuple[str, str]]:
     return vars(headers)["_store"].values() if type(headers) is ResponseHeaders else response.items()
 
 
-@lru_cache(maxsize=1024)
-def _field(name: str, value: str) -> tuple[bytes, bytes]:
-    # Most responses have the same fields as the one before.
-    return name.encode("ascii"), value.encode("latin1")
+@lru_cache(maxsize=256)
+def _encoded_name(name: str) -> bytes:
+    # Not the value, which may be a secret, or long.
+    return name.encode("ascii")
