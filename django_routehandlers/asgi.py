@@ -94,6 +94,9 @@ class RouteASGIHandler(EngineHandler):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if not isinstance(scope.get("headers"), list | tuple):
+            # They are looked at several times. Of a server that gives an iterator, or none.
+            scope["headers"] = list(scope.get("headers", ()))
         exchange = Exchange(scope, receive, send, _is_limited)
         exchange.watch(self._shutdown)
         async with request_streams():
@@ -172,6 +175,8 @@ async def _end() -> None:
         await drain_refreshes()
     finally:
         worker_pool().close()
+        # Whoever starts the application again gets new ones.
+        worker_pool.cache_clear()
         shared_caches().close()
 
 

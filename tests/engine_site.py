@@ -54,6 +54,8 @@ from engine_notes import is_on_loop, leave_trail, note
 
 GIVEN = ("session", "user", "auser", "_messages")
 """What middleware of Django's gives a request, and the engine may give it when somebody asks."""
+ENGINES_OWN = {"_engine_gifts", "_engine_lock"}
+"""Where it keeps that until then."""
 
 
 def facts(request: HttpRequest) -> dict[str, Any]:
@@ -84,7 +86,9 @@ def facts(request: HttpRequest) -> dict[str, Any]:
         "mark": mark.get(),
         "trail": leave_trail("v"),
         "on loop": is_on_loop(),
-        "names": sorted({*vars(request), *(name for name in GIVEN if hasattr(request, name))} - {"later"}),
+        "names": sorted(
+            {*vars(request), *(name for name in GIVEN if hasattr(request, name))} - {"_engine_gifts", "_engine_lock"}
+        ),
         "session": type(session).__name__ + str(getattr(session, "session_key", None)),
         "messages": type(getattr(request, "_messages", None)).__name__ == "NoneType",
     }

@@ -8,12 +8,10 @@ import asyncio
 import copy
 import gc
 import io
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,7 +22,6 @@ from django.core.handlers import asgi
 from django.core.signals import request_finished, request_started
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
 from django.utils import translation
 from pytest_django import Settings
 
@@ -32,74 +29,14 @@ from django_routehandlers.asgi import get_asgi_application
 from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.shared_caches import shared_caches
 from django_routehandlers.engine.workers import WorkerPool, worker_pool
-
-SEVEN = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
-
-Serve = Callable[..., Any]
+from engine_client import SEVEN, Serve, ask, body, views_served, wait_until
 
 
 @pytest.fixture
 def serve(settings: Settings) -> Iterator[Serve]:
-    """Return what makes an application of views, by their paths."""
-    settings.ALLOWED_HOSTS = ["testserver"]
-    settings.MIDDLEWARE = SEVEN
-
-    def make(**views: Callable[..., Any]) -> Any:
-        urlconf = ModuleType("engine_urls")
-        urlconf.urlpatterns = [path(name, view) for name, view in views.items()]
-        sys.modules["engine_urls"] = urlconf
-        settings.ROOT_URLCONF = "engine_urls"
-        return get_asgi_application()
-
-    yield make
-    sys.modules.pop("engine_urls", None)
-
-
-async def ask(
-    application: Any,
-    target: str,
-    *,
-    method: str = "GET",
-    fields: tuple[tuple[bytes, bytes], ...] = (),
-    parts: tuple[bytes, ...] = (b"",),
-    leaves: asyncio.Event | None = None,
-) -> list[Any]:
-    """Send one request as servers do; return the messages of the response."""
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": method,
-        "path": f"/{target}",
-        "query_string": b"",
-        "headers": [(b"host", b"testserver"), *fields],
-    }
-    left = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-    left[-1]["more_body"] = False
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        if left:
-            return left.pop(0)
-        await (leaves or asyncio.Event()).wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await application(scope, receive, send)
-    return sent
-
-
-def body(messages: list[Any]) -> bytes:
-    return b"".join(message.get("body", b"") for message in messages)
+    """Return what makes an application of views."""
+    with views_served(settings) as make:
+        yield make
 
 
 # Threads
@@ -120,14 +57,6 @@ def test_a_request_through_the_seven_needs_no_thread(serve: Serve) -> None:
 
     assert asyncio.run(run()) == 0
     assert names == {threading.current_thread().name.encode()}
-
-
-def wait_until(is_so: Callable[[], bool]) -> bool:
-    """Wait up to two seconds for what another thread does."""
-    deadline = time.monotonic() + 2
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return is_so()
 
 
 def test_sync_calls_of_a_request_run_on_one_thread_that_later_requests_use(serve: Serve) -> None:
@@ -585,7 +514,7 @@ def test_a_request_is_as_django_makes_it() -> None:
             ours, djangos = ASGIRequest(scope, io.BytesIO()), asgi.ASGIRequest(scope, io.BytesIO())
             names = vars(djangos).keys() - {"_stream"}
             assert {name: vars(ours)[name] for name in names} == {name: vars(djangos)[name] for name in names}
-            assert vars(ours).keys() - vars(djangos).keys() == {"later"}
+            assert vars(ours).keys() - vars(djangos).keys() == {"_engine_gifts"}
             assert repr(ours) == repr(djangos)
 
 

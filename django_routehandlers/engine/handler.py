@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import lru_cache
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -30,10 +30,11 @@ from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.resolving import resolve
 from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
-from django_routehandlers.engine.threads import has_thread, own_thread, request_thread
+from django_routehandlers.engine.threads import has_thread, no_own_thread, own_thread, request_thread
 
 # A tracer may have put its own in their place by now, or may do so later.
 _DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
+_ITEMS = HttpResponseBase.items
 _DJANGOS_CLOSE = HttpResponseBase.close if is_as_released(HttpResponseBase.close, HttpResponseBase.__module__) else None
 _DJANGOS_RESOLVE = URLResolver.resolve if is_as_released(URLResolver.resolve, URLResolver.__module__) else None
 
@@ -53,9 +54,10 @@ class EngineHandler(Chain, ASGIHandler):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on one thread, if there are any."""
-        # Django's use the thread that is there, and refuse what is not HTTP.
         if scope["type"] != "http" or has_thread():
-            await super().__call__(scope, receive, send)
+            # Django's uses the thread that is there, and refuses what is not HTTP.
+            with no_own_thread():
+                await super().__call__(scope, receive, send)
             return
         async with own_thread():
             if ASGIHandler.__call__ is _DJANGOS_CALL:
@@ -83,25 +85,23 @@ class EngineHandler(Chain, ASGIHandler):
             if prefix or self._has_set_prefix:
                 self._has_set_prefix = True
                 set_script_prefix(prefix)
-            if not are_djangos(signals.request_started, STARTED):
-                await signals.request_started.asend(sender=self._sender, scope=scope)
-            request, refusal = self.create_request(scope, content)
-            if request is None:
-                if refusal is not None:
-                    await self.send_response(refusal, send)
-                await self._finish(refusal)
-            else:
-                await self._answer(request, receive, send)
+            await self._answer(scope, content, receive, send)
 
-    async def _answer(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, content: Any, receive: Receive, send: Send) -> None:
+        request: HttpRequest | None = None
         response: HttpResponseBase | None = None
 
         async def respond() -> None:
             nonlocal response
-            response = await self.run_get_response(request)
-            await self.send_response(response, send)
+            if request is not None:
+                response = await self.run_get_response(request)
+            if response is not None:
+                await self.send_response(response, send)
 
         try:
+            if not are_djangos(signals.request_started, STARTED):
+                await signals.request_started.asend(sender=self._sender, scope=scope)
+            request, response = self.create_request(scope, content)
             await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
         finally:
             await self._finish(response, request)
@@ -208,9 +208,11 @@ def _close(response: HttpResponseBase) -> None:
 
 
 def _named(response: Any) -> Iterable[tuple[str, str]]:
-    headers = response.headers
+    headers, kind = response.headers, cast("type[HttpResponseBase]", type(response))
     # Its items() makes an iterator for each of three abstract classes.
-    return vars(headers)["_store"].values() if type(headers) is ResponseHeaders else response.items()
+    if type(headers) is ResponseHeaders and kind.items is _ITEMS:
+        return vars(headers)["_store"].values()
+    return response.items()
 
 
 @lru_cache(maxsize=256)

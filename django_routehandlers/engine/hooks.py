@@ -73,8 +73,11 @@ def hook_of(middleware: Any, name: str) -> Hook | None:
 
 def known_class(kind: type) -> type | None:
     """Return the class of Django's that *kind* is, or is but for plain values; ``None`` where it is none."""
-    for base in kind.__mro__:
+    for place, base in enumerate(kind.__mro__):
         if dotted_path(base) in RULES:
+            # A mixin behind it may call the hooks in its own way.
+            if kind.__mro__[place:] != base.__mro__:
+                return None
             return base if all(_has_own_functions(one) and is_tested(one) for one in (base, MiddlewareMixin)) else None
         if not all(isinstance(value, _PLAIN) for value in vars(base).values()):
             return None

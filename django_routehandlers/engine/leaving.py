@@ -47,6 +47,7 @@ class _Listening:
         self._request: Any = asyncio.current_task()
         self._cancelling = self._request.cancelling()
         self._fault: BaseException | None = None
+        self._is_over = False
         self.has_cancelled = False
         """Whether it has."""
 
@@ -57,6 +58,8 @@ class _Listening:
 
     def stop(self) -> None:
         """Listen no more."""
+        # A callback that the loop is about to call cannot be taken back.
+        self._is_over = True
         if self._listener is not None:
             self._listener.remove_done_callback(self._cancel)
             # The client may leave in this very moment, which is no error to be logged.
@@ -66,7 +69,7 @@ class _Listening:
             self._request.uncancel()
 
     def _cancel(self, listener: "asyncio.Task[object]") -> None:
-        if not listener.cancelled():
+        if not (self._is_over or listener.cancelled()):
             error = listener.exception()
             self._fault = None if isinstance(error, RequestAborted) else error
             self.has_cancelled = True

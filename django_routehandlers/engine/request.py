@@ -2,12 +2,20 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from threading import RLock
 from typing import IO, Any, cast
 
+import django
 from django.conf import settings
 from django.core.handlers import asgi
 
 _MOST_NAMES = 1024
+# Since then Django takes cookies before all other fields.
+_COOKIES_FIRST = django.VERSION >= (6, 0)
+
+
+# Names of the request's own: what is to be given, and the lock of whoever gives it.
+_GIFTS, _LOCK = "_engine_gifts", "_engine_lock"
 
 
 class _Later:
@@ -18,12 +26,12 @@ class _Later:
 
     def __get__(self, request: "ASGIRequest | None", kind: type) -> Any:
         own: dict[str, Any] = {} if request is None else vars(request)
-        if self._name not in own:
-            give: Callable[[Any], object] | None = own.get("later", {}).get(self._name)
-            if give is None:
-                raise AttributeError(f"{kind.__name__!r} object has no attribute {self._name!r}")
-            give(request)
-        return own[self._name]
+        if request is not None and self._name not in own:
+            _give_all(request)
+        try:
+            return own[self._name]
+        except KeyError:
+            raise AttributeError(f"{kind.__name__!r} object has no attribute {self._name!r}") from None
 
     def __set__(self, request: "ASGIRequest", value: object) -> None:
         # The hooks have run before whatever replaces what they gave, and may need the one for the other.
@@ -40,10 +48,38 @@ class _Later:
 
 def _give_all(request: "ASGIRequest") -> None:
     own: dict[str, Any] = vars(request)
-    if later := own.get("later"):
-        own["later"] = {}
-        for give in dict.fromkeys(later.values()):
+    if not own.get(_GIFTS) and _LOCK not in own:
+        return
+    # Several threads may ask at once. Each finds all that there is, and what one thread sets meanwhile is not
+    # given again.
+    with own.setdefault(_LOCK, RLock()):
+        gifts, own[_GIFTS] = own[_GIFTS], {}
+        for give in dict.fromkeys(gifts.values()):
             give(request)
+
+
+def give_later(request: object, names: tuple[str, ...], give: Callable[[Any], object], *, needs: str = "") -> bool:
+    """
+    Have *give*, a hook of a middleware, called when somebody looks at what it sets; return whether it will be.
+
+    Args:
+        names: The attributes that it sets.
+        needs: One that has to be there before.
+    """
+    own = vars(request)
+    gifts: dict[str, Callable[[Any], object]] | None = own.get(_GIFTS)
+    # A request of another kind, or one that a middleware has been at.
+    if gifts is None or not own.keys().isdisjoint(names) or (needs and needs not in gifts and needs not in own):
+        return False
+    for name in names:
+        gifts[name] = give
+    return True
+
+
+def is_due(request: object, name: str) -> bool:
+    """Return whether an attribute of *request* is one to be given later, that nobody has asked for."""
+    own = vars(request)
+    return name in own.get(_GIFTS, ()) and name not in own
 
 
 class ASGIRequest(asgi.ASGIRequest):
@@ -60,8 +96,8 @@ class ASGIRequest(asgi.ASGIRequest):
     _messages: Any = _Later()
 
     def __init__(self, scope: Any, body_file: IO[bytes]) -> None:
-        self.later: dict[str, Callable[[Any], object]] = {}
-        """Name of an attribute → the hook that sets it, for those that nobody has asked for."""
+        # Name of an attribute → the hook that sets it, for those that nobody has asked for.
+        vars(self)[_GIFTS] = {}
         if scope.get("root_path") or settings.FORCE_SCRIPT_NAME or not self._take(scope):
             super().__init__(scope, body_file)
             return
@@ -73,7 +109,7 @@ class ASGIRequest(asgi.ASGIRequest):
         """Return what a copy gets: all attributes, as Django would have set them."""
         _give_all(self)
         state = cast("dict[str, Any]", super().__getstate__())
-        return {name: value for name, value in state.items() if name != "later"}
+        return {name: value for name, value in state.items() if name not in (_GIFTS, _LOCK)}
 
     def _take(self, scope: Any) -> bool:
         """Set what *scope* says; return whether it could be taken as it is."""
@@ -109,22 +145,20 @@ LATER = tuple(name for name, value in vars(ASGIRequest).items() if isinstance(va
 """The attributes that a request may be given later."""
 
 
-def is_due(request: object, name: str) -> bool:
-    """Return whether an attribute of *request* is one to be given later, that nobody has asked for."""
-    own = vars(request)
-    return name in own.get("later", ()) and name not in own
-
-
 def _take_fields(fields: Any, meta: dict[str, Any]) -> bool:
     """Put the fields of a request into *meta*; return whether each could be taken as it is."""
+    taken: dict[str, str] = {}
     for name, value in fields:
         key = _meta_name(name)
         if key is None:
             continue
         text: str = value.decode("latin1")
-        if key in meta or (key == "HTTP_COOKIE" and text.endswith((";", " "))):
+        if key in taken or (key == "HTTP_COOKIE" and text.endswith((";", " "))):
             return False
-        meta[key] = text
+        taken[key] = text
+    if _COOKIES_FIRST and "HTTP_COOKIE" in taken:
+        meta["HTTP_COOKIE"] = taken["HTTP_COOKIE"]
+    meta.update(taken)
     return True
 
 

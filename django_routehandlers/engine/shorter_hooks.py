@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import ResponseHeaders
 
 from django_routehandlers.engine.hosts import allowed_host
-from django_routehandlers.engine.request import is_due
+from django_routehandlers.engine.request import give_later, is_due
 
 Call = Callable[..., Any]
 Shorten = Callable[[Any, Call], Call | None]
@@ -107,19 +107,31 @@ def _later(*names: str, needs: str = "") -> Shorten:
     """Return what has a hook called when somebody looks at what it sets."""
 
     def shorten(middleware: Any, call: Call) -> Call:
-        later = dict.fromkeys(names, call)
-
         def process_request(request: HttpRequest) -> Any:
-            own = vars(request)
-            if "later" not in own or (needs and needs not in own["later"]) or not own.keys().isdisjoint(names):
-                # Of another kind, or one that a middleware has been at.
-                return call(request)
-            own["later"].update(later)
-            return None
+            return None if give_later(request, names, call, needs=needs) else call(request)
 
         return process_request
 
     return shorten
+
+
+def _makes_session_later(middleware: Any, call: Call) -> Call:
+    def give(request: Any) -> None:
+        # Without a cookie, whatever a middleware within has made of the cookies since.
+        request.session = middleware.SessionStore(None)
+
+    def process_request(request: HttpRequest) -> Any:
+        return None if _has_no_cookies(request) and give_later(request, ("session",), give) else call(request)
+
+    return process_request
+
+
+def _has_no_cookies(request: HttpRequest) -> bool:
+    """Return whether a request has no cookies; from here on, what is put into its field makes none."""
+    own = vars(request)
+    if "COOKIES" not in own and "HTTP_COOKIE" not in request.META:
+        own["COOKIES"] = {}
+    return not own.get("COOKIES", True)
 
 
 def _leaves_session(middleware: Any, call: Call) -> Call:
@@ -127,9 +139,8 @@ def _leaves_session(middleware: Any, call: Call) -> Call:
     cookie: str = settings.SESSION_COOKIE_NAME
 
     def process_response(request: HttpRequest, response: Any) -> Any:
-        if saves_each or ("HTTP_COOKIE" in request.META and cookie in request.COOKIES):
-            return call(request, response)
-        return response if is_due(request, "session") else call(request, response)
+        is_untouched = is_due(request, "session") and not saves_each and cookie not in request.COOKIES
+        return response if is_untouched else call(request, response)
 
     return process_response
 
@@ -146,7 +157,7 @@ def _stores_messages(middleware: Any, call: Call) -> Call:
 
 def _takes_secret(middleware: Any, call: Call) -> Call:
     def process_request(request: HttpRequest) -> Any:
-        return call(request) if "HTTP_COOKIE" in request.META else None
+        return None if _has_no_cookies(request) else call(request)
 
     return process_request
 
@@ -157,7 +168,7 @@ SHORTER: Mapping[str, Mapping[str, Shorten]] = {
         "process_response": _sets_security_fields,
     },
     "django.contrib.sessions.middleware.SessionMiddleware": {
-        "process_request": _later("session"),
+        "process_request": _makes_session_later,
         "process_response": _leaves_session,
     },
     "django.contrib.auth.middleware.AuthenticationMiddleware": {

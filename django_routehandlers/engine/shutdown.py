@@ -8,6 +8,7 @@ shutdown event of ASGI's lifespan protocol is no help: it comes when nothing is 
 import asyncio
 import signal
 from collections.abc import Callable
+from functools import partial
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
@@ -29,6 +30,8 @@ class Shutdown:
         self._callback = callback
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Task[None] | None = None
+        # Kept, so that the next event loop finds the one that is in force.
+        self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
         self.has_begun = False
         """Whether the server has been told to stop."""
 
@@ -47,19 +50,23 @@ class Shutdown:
             self._waiting = loop.create_task(self._tell_after(wait))
         elif current_thread() is main_thread():
             for number in _SIGNALS:
-                self._chain(number, loop)
+                self._chain(number)
 
-    def _chain(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+    def _chain(self, number: int) -> None:
         before = signal.getsignal(number)
-        # Where nobody handles the signal it ends the process, or is ignored, as someone has decided.
-        if not callable(before) or before is signal.default_int_handler:
+        # Where nobody handles the signal it ends the process, or is ignored, as someone has decided. asyncio
+        # cancels what it runs, and puts its handler away only where it finds it again.
+        if not callable(before) or before is signal.default_int_handler or _is_asyncios(before):
+            return
+        if before is self._handlers.get(number):
             return
 
         def handle(number: int, frame: FrameType | None) -> Any:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._tell)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._tell)
             return before(number, frame)
 
+        self._handlers[number] = handle
         signal.signal(number, handle)
 
     async def _tell_after(self, wait: Callable[[], Any]) -> None:
@@ -69,3 +76,7 @@ class Shutdown:
     def _tell(self) -> None:
         self.has_begun = True
         self._callback()
+
+
+def _is_asyncios(handler: object) -> bool:
+    return isinstance(handler, partial) and isinstance(getattr(handler.func, "__self__", None), asyncio.Runner)

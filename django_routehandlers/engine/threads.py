@@ -7,20 +7,18 @@ for hours needs none between its events, so a resting one has given it back.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from functools import partial
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext, sync_to_async
-from django.db import Error, close_old_connections, connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_routehandlers.engine import database
 from django_routehandlers.engine.workers import Worker, WorkerPool, worker_pool
 
 _UNSET = object()
@@ -143,12 +141,10 @@ class RequestThread(Executor):
         if not call.set_running_or_notify_cancel():
             # Its callbacks have run when it was cancelled.
             return
-        if self._is_new:
-            self._is_new = False
-            # What Django's own receivers of request_started do.
-            reset_queries()
-            close_old_connections()
         try:
+            if self._is_new:
+                self._is_new = False
+                database.begin()
             result = fn()
         except BaseException as error:
             self._note_connections()
@@ -162,18 +158,14 @@ class RequestThread(Executor):
     def _note_connections(self) -> None:
         # Known for every call: the request may come to rest right behind this line. A connection that is
         # open once they are tidied up is for whoever borrows the thread next.
-        counts, self._is_tidy = (_is_in_transaction if self._is_tidy else _is_open), False
-        used = _used_connections()
+        counts, self._is_tidy = (database.is_in_transaction if self._is_tidy else database.is_open), False
+        used = database.used_connections()
         self._is_connected = any(map(counts, used))
         # To close what need not be closed would take another change of threads.
-        self._is_due = any(map(_is_due, used))
+        self._is_due = any(map(database.is_due, used))
 
     def _tidy_up(self) -> None:
-        for connection in _used_connections():
-            if not _is_in_transaction(connection):
-                # One that the server has dropped is gone even if closing it fails.
-                with suppress(Error):
-                    connection.close_if_unusable_or_obsolete()
+        database.rest()
         self._is_tidy = True
 
     def _count(self, call: "Future[Any]") -> None:
@@ -183,12 +175,7 @@ class RequestThread(Executor):
 
     def _end(self, worker: Worker) -> None:
         try:
-            close_old_connections()
-            for connection in _used_connections():
-                if connection.in_atomic_block:
-                    # Whoever opened the block was cancelled. The next request must not continue it.
-                    connection.close()
-                    del connections[connection.alias]
+            database.end()
         finally:
             self._pool.give(worker)
 
@@ -236,6 +223,20 @@ class own_thread:
         request_thread.reset(self._before)
 
 
+@contextmanager
+def no_own_thread() -> Generator[None]:
+    """
+    Have what is answered here know of no thread of the request around it, which is not its own.
+
+    For an application that sync code of a request calls in this process.
+    """
+    before = request_thread.set(None)
+    try:
+        yield
+    finally:
+        request_thread.reset(before)
+
+
 def has_thread() -> bool:
     """Return whether sync calls made here have a thread already: that of sync code around, or of a context."""
     return _is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
@@ -268,26 +269,3 @@ def keep_thread(context: Context) -> None:
 
 def _is_lent() -> bool:
     return getattr(AsyncToSync.executors, "current", None) is not None
-
-
-def _used_connections() -> Sequence[BaseDatabaseWrapper]:
-    return connections.all(initialized_only=True)
-
-
-def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    return connection.connection is not None
-
-
-def _is_due(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a connection is to be closed, or looked after, when its thread is given back."""
-    close_at: float | None = connection.close_at
-    return _is_open(connection) and (
-        _is_in_transaction(connection)
-        or connection.errors_occurred
-        or (close_at is not None and time.monotonic() >= close_at)
-    )
-
-
-def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    # Without autocommit there is a transaction that no block of Django's knows of.
-    return _is_open(connection) and (connection.in_atomic_block or not connection.autocommit)

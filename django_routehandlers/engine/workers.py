@@ -16,9 +16,9 @@ from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from django.core.signals import setting_changed
-from django.db import Error, connections
 
 from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.engine import database
 
 _IDLE = 60  # seconds that a thread is kept without work while others have some
 
@@ -44,7 +44,7 @@ class Worker:
         """Close the thread's database connections, and end it when its calls have ended."""
         # At the end of the process no call can be queued any more, nor need one be.
         with suppress(RuntimeError):
-            self._executor.submit(_close_connections)
+            self._executor.submit(database.close)
         self._executor.shutdown(wait=False)
 
 
@@ -168,13 +168,6 @@ class WorkerPool:
             outdated.append(self._idle.popleft())
         self._count -= len(outdated)
         return outdated
-
-
-def _close_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        # One that the server has dropped is gone even if closing it fails.
-        with suppress(Error):
-            connection.close()
 
 
 @lru_cache(maxsize=1)
