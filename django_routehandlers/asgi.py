@@ -20,14 +20,15 @@ from asgiref.sync import AsyncToSync
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpRequest, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils import translation
 
 from django_routehandlers.caching.current import drain_refreshes
+from django_routehandlers.conf import get_config
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
-from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, stated_length, stop_arriving
+from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, TooLate, stated_length, stop_arriving
 from django_routehandlers.engine.handler import EngineHandler
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.engine.lifespan import answer_lifespan
@@ -61,6 +62,7 @@ def get_asgi_application() -> ASGIHandler:
     nothing of the content, which may read it piece by piece; but never that of a GET, a HEAD
     or an OPTIONS, where content has no meaning (RFC 9110, section 9.3.1). Content that a handler
     reads line by line is handed to it while it arrives, whatever its length, and never stored.
+    A client that sends nothing of its content for ``CONTENT_RECEIVE_TIMEOUT`` seconds is answered 408.
 
     A stream of a route whose producer is async holds no thread while it waits. When the server
     stops, streams are broken off: an event stream would keep it from ending. Refreshes of the route
@@ -136,15 +138,20 @@ class RouteASGIHandler(EngineHandler):
         exchange: Exchange = receive
         if _arrives(exchange.scope):
             return cast("IO[bytes]", exchange.arrive())
-        if not exchange.is_too_much(stated_length(exchange.scope)):
+        length = stated_length(exchange.scope)
+        if not exchange.is_too_much(length):
+            if length or exchange.scope["method"] not in SAFE_METHODS:
+                exchange.limit(get_config().CONTENT_RECEIVE_TIMEOUT)
             content = await super().read_body(exchange)
             if not exchange.is_cut:
                 return content
             content.close()
-        return cast("IO[bytes]", TooBig())
+        return cast("IO[bytes]", TooLate() if exchange.is_late else TooBig())
 
     def create_request(self, scope: Message, body_file: IO[bytes]) -> _Created:
         """Return the request, or the answer where there can be none."""
+        if isinstance(body_file, TooLate):
+            return None, HttpResponse(status=408)
         try:
             return super().create_request(scope, body_file)
         except (BadRequest, SuspiciousOperation, ValueError):

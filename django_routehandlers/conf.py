@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from django_routehandlers.exceptions import Mistake
 
 SETTING = "ROUTEHANDLERS"
+_SECONDS = ("STREAM_SEND_TIMEOUT", "CONTENT_RECEIVE_TIMEOUT", "STREAM_HEARTBEAT")
 
 MAX_LIFETIME = 2**31 - 1
 """Seconds that no freshness lifetime exceeds: the most that every cache counts to (RFC 9111, section 1.2.2)."""
@@ -42,6 +43,8 @@ class Config:
     """Streams that a process has open before routes answer 503 to further ones; ``None`` for any number."""
     STREAM_SEND_TIMEOUT: float | None = 60.0
     """Seconds that a client may take nothing of a stream before it is cut off (ASGI); ``None`` for any time."""
+    CONTENT_RECEIVE_TIMEOUT: float | None = 60.0
+    """Seconds that a client may send nothing of its content before it is answered 408 (ASGI); ``None`` for any time."""
     STREAM_HEARTBEAT: float | None = 15.0
     """Seconds of silence after which an event stream sends a comment; ``None`` for never."""
     CACHE_ENABLED: bool | None = None
@@ -107,7 +110,7 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be True, False or None, not {value!r}.", "Write True, False or None."
     if key == "MAX_OPEN_STREAMS" and not _is_positive(cast("object", value), int):
         return f"must be a number of streams or None, not {value!r}.", "Write 10_000 or None."
-    if key in ("STREAM_SEND_TIMEOUT", "STREAM_HEARTBEAT") and not _is_positive(cast("object", value), int, float):
+    if key in _SECONDS and not _is_positive(cast("object", value), int, float):
         return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'

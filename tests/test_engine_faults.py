@@ -478,3 +478,52 @@ def test_handlers_of_signals_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> 
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+# Content that does not come
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "parts", "expected"),
+    [
+        ("POST", ((b"content-length", b"9"),), (b"abc",), 408),
+        ("POST", ((b"transfer-encoding", b"chunked"),), (b"abc", b"def"), 408),
+        ("PUT", (), (), 408),
+        ("GET", ((b"content-length", b"9"),), (), 408),
+        ("GET", (), (b"",), 200),
+    ],
+)
+def test_a_client_that_sends_nothing_more_is_answered_408(
+    serve: Serve,
+    settings: Settings,
+    finished: Counter[str],
+    method: str,
+    fields: tuple[tuple[bytes, bytes], ...],
+    parts: tuple[bytes, ...],
+    expected: int,
+) -> None:
+    """Invariants 49 and 51: each part has its own time."""
+    settings.ROUTEHANDLERS = {"CONTENT_RECEIVE_TIMEOUT": 0.1}
+    called: list[HttpRequest] = []
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        called.append(request)
+        return HttpResponse()
+
+    application = serve(view=view)
+
+    async def never_ends(scope: Any, receive: Any, send: Any) -> None:
+        left = list(parts)
+
+        async def some() -> Any:
+            await asyncio.sleep(0.05)
+            if left:
+                return {"type": "http.request", "body": left.pop(0), "more_body": expected != 200}
+            return await asyncio.Event().wait()
+
+        await application(scope, some, send)
+
+    answer = asyncio.run(asyncio.wait_for(ask(never_ends, "view", method=method, fields=fields), 5))
+    assert (answer[0]["status"], len(called)) == (expected, expected == 200)
+    assert ((b"connection", b"close") in answer[0]["headers"]) == (expected == 408)
+    assert finished == {"started": 1, "finished": 1}

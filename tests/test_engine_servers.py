@@ -2,7 +2,9 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
 
@@ -95,7 +97,9 @@ ASGI = """
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of each kind, with a new project's settings and a database."""
     home = make_project(
-        tmp_path_factory.mktemp("engine"), {"route/route.py": "async def GET(request):\n    return 1\n"}
+        tmp_path_factory.mktemp("engine"),
+        {"route/route.py": "async def GET(request):\n    return 1\n"},
+        settings='ROUTEHANDLERS = {"CONTENT_RECEIVE_TIMEOUT": 2}\n',
     )
     for name, text in {"urls.py": VIEWS, "asgi.py": ASGI}.items():
         write(home / "project" / name, text)
@@ -177,3 +181,33 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
             length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
             assert len(stream.read(length)) == length
             assert head.split()[1] == (b"404" if target == "/nowhere" else b"200")
+
+
+@pytest.mark.slow
+@pytest.mark.servers
+def test_clients_that_are_slow_or_silent_keep_nobody_waiting(server: Server) -> None:
+    """Invariant 51."""
+    head = f"POST /upload HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nContent-Length: 1000\r\n\r\n".encode()
+    took: list[float] = []
+    with ExitStack() as stack:
+        slow, silent = ([stack.enter_context(server.connect()) for _ in range(count)] for count in (100, 20))
+        for client in (*slow, *silent):
+            client.sendall(head)
+        for number in range(100):
+            if number % 20 == 0:
+                for client in slow:
+                    client.sendall(b"a")
+            start = time.monotonic()
+            assert asked(server, "/thread" if number % 2 else "/loop")
+            took.append(time.monotonic() - start)
+            time.sleep(0.03)
+        # daphne hands a request on when its content is there.
+        if server.kind != "daphne":
+            for client in silent:
+                answer = client.recv(1000).lower()
+                assert answer.startswith(b"http/1.1 408")
+                assert b"connection: close" in answer
+            slow[-1].sendall(b"a" * 995)
+            assert slow[-1].recv(1000).startswith(b"HTTP/1.1 200")
+    # With a thread each, or one after the other, they would wait for seconds.
+    assert sorted(took)[98] < 1

@@ -18,6 +18,7 @@ from django.core.exceptions import RequestDataTooBig
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
 from django_routehandlers.engine.connection import abort
 from django_routehandlers.engine.shutdown import Shutdown
+from django_routehandlers.engine.stepping import within
 
 Scope = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,11 +37,18 @@ class Exchange:
         self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
         self._is_judged = False
         self._size = 0
+        self._timeout: float | None = None
         self._is_answered: asyncio.Event | None = None
         self._arriving: ArrivingContent | None = None
         self._shutdown: Shutdown | None = None
         self.is_cut = False
         """Whether the content is not read to its end."""
+        self.is_late = False
+        """Whether that is because its client sent nothing for too long."""
+
+    def limit(self, seconds: float | None) -> None:
+        """Cut the content where its client sends nothing of it for so long."""
+        self._timeout = seconds
 
     def arrive(self) -> ArrivingContent:
         """Return the content as a file that asks for it when it is read."""
@@ -58,9 +66,11 @@ class Exchange:
         if limit is not None and size > limit:
             # The reader is looked for once.
             self._is_judged = True
-            self.is_cut = self._is_limited(self.scope)
-            self._is_answered = asyncio.Event()
+            self._cut(self._is_limited(self.scope))
         return self.is_cut
+
+    def _cut(self, is_cut: bool = True) -> None:
+        self.is_cut, self._is_answered = is_cut, asyncio.Event()
 
     async def __call__(self) -> Message:
         """Return the next message that Django is to see."""
@@ -72,9 +82,21 @@ class Exchange:
             return message
         if self.is_cut:
             return await self._disconnect()
-        message = await self._receive()
+        if self._timeout is None:
+            message = await self._receive()
+        else:
+            try:
+                message = await within(self._timeout, self._receive_one())
+            except TimeoutError:
+                self.is_late = True
+                self._cut()
+                return {"type": "http.request"}
         self._size += len(message.get("body", b""))
         return {"type": "http.request"} if self.is_too_much(self._size) else message
+
+    async def _receive_one(self) -> Message:
+        # What a server has for receive() need not be a coroutine function.
+        return await self._receive()
 
     async def _disconnect(self) -> Message:
         # To ask a server for more is to ask the client to send more (RFC 9110, section 10.1.1).
@@ -129,12 +151,22 @@ class TooBig(io.RawIOBase):
     read = readinto = readline = readlines = seek = seekable = __iter__ = __next__ = _refuse
 
 
+class TooLate:
+    """Content whose client has sent nothing of it for too long: nobody is to read it."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def stated_length(scope: Scope) -> int:
-    """Return the ``Content-Length`` in bytes; 0 where there is none that is a number."""
+    """Return the ``Content-Length`` in bytes; -1 where content comes in chunks, 0 where nothing is said of it."""
+    length = 0
     for name, value in scope["headers"]:
         if name == b"content-length":
             try:
                 return int(value)
             except ValueError:
                 continue
-    return 0
+        elif name == b"transfer-encoding":
+            length = -1
+    return length

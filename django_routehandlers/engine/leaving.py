@@ -5,13 +5,12 @@ Most answers are ready at once. To listen takes a task, and a task takes as long
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import RequestAborted
 
-Work = Coroutine[Any, Any, object]
+from django_routehandlers.engine.stepping import Work, stepped
 
 
 async def run_unless_left(work: Work, listen: Callable[[], Work]) -> bool:
@@ -26,7 +25,7 @@ async def run_unless_left(work: Work, listen: Callable[[], Work]) -> bool:
     """
     listening = _Listening(listen)
     try:
-        await _stepped(work, listening.start)
+        await stepped(work, listening.start)
     except asyncio.CancelledError:
         if listening.has_cancelled and not listening.is_cancelled_by_others():
             listening.raise_fault()
@@ -83,30 +82,6 @@ class _Listening:
         """Raise what was wrong while it listened."""
         if self._fault is not None:
             raise self._fault
-
-
-@coroutine
-def _stepped(work: Work, on_wait: Callable[[], None]) -> Generator[Any, Any, object]:
-    """Run *work*, and call *on_wait* once when it first waits."""
-    try:
-        waits_for = work.send(None)
-    except StopIteration as end:
-        return end.value
-    on_wait()
-    while True:
-        try:
-            # The task that runs all this waits, as it would below *work* itself.
-            sent = yield waits_for
-        except BaseException as error:
-            try:
-                waits_for = work.throw(error)
-            except StopIteration as end:
-                return end.value
-        else:
-            try:
-                waits_for = work.send(sent)
-            except StopIteration as end:
-                return end.value
 
 
 def _mark_retrieved(listener: "asyncio.Task[object]") -> None:
