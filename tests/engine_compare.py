@@ -63,10 +63,10 @@ class Labels:
         r"|(?P<password>md5\$\w{22}\$[0-9a-f]{32})"
     )
     _PLAIN = (
-        (re.compile(r"0x[0-9a-f]{6,}"), "0x"),
+        (re.compile(r"\b0x[0-9a-f]{6,}"), "0x"),
         (re.compile(r"\btmp\w{8}\b"), "tmp"),
-        # Named after the thread.
-        (re.compile(r'(?<=SAVEPOINT "s)\d+(?=_x)'), ""),
+        # Named after the thread, and counted as long as the connection lasts.
+        (re.compile(r'(?<=SAVEPOINT "s)\d+_x\d+'), ""),
         (re.compile(r"(?<=;dur=)[\d.e-]+"), "N"),
         (re.compile(r"\b\d+(\.\d+)?(?= ?ms\b)"), "N"),
     )
