@@ -72,16 +72,19 @@ def test_a_client_that_leaves_as_the_view_ends_cancels_nothing_behind_it(
     Closing.closed_times.clear()
 
     async def run() -> None:
-        ready, leaves = asyncio.Event(), asyncio.Event()
+        begun, ready, leaves = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def view(request: HttpRequest) -> HttpResponse:
             if needs_thread:
                 await sync_to_async(int)()
+            begun.set()
             await ready.wait()
             return Closing()
 
         request = asyncio.create_task(ask(serve(view=view), "view", leaves=leaves))
-        await asyncio.sleep(0.01)
+        await begun.wait()
+        # By now the client is listened for.
+        await asyncio.sleep(0)
         leaves.set()
         ready.set()
         await request
