@@ -47,6 +47,7 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path, SHOP)
 
 
+@pytest.mark.servers
 def test_route_that_answers_is_explained(project: Path) -> None:
     """Parameters as the URLconf gives them, then what each handler makes of them."""
     shown = manage(project, "--match", "/api/products/7?page=2")
@@ -83,6 +84,7 @@ Near misses
     )
 
 
+@pytest.mark.servers
 def test_url_that_no_route_answers_is_explained(project: Path) -> None:
     """Exit status 1."""
     shown = manage(project, "--match", "/api/items/abc")
@@ -98,6 +100,7 @@ Near misses
     )
 
 
+@pytest.mark.servers
 def test_slash_too_many_is_explained(project: Path) -> None:
     """The redirect keeps the query, and counts as an answer."""
     shown = manage(project, "--match", "/api/products/export/?a=%C3%A4")
@@ -134,6 +137,7 @@ Near misses
     )
 
 
+@pytest.mark.servers
 def test_json_says_the_same(project: Path) -> None:
     shown = manage(project, "--match", "/api/products/7/", "--format", "json")
     assert (shown.err, shown.status) == ("", 0)
@@ -166,6 +170,7 @@ def test_json_says_the_same(project: Path) -> None:
     }
 
 
+@pytest.mark.servers
 def test_json_names_the_near_misses_as_the_list_does(project: Path) -> None:
     explained = json.loads(manage(project, "--match", "/api/items", "--format", "json").out)
     assert (explained["answered_by"], explained["route"], explained["parameters"]) == (None, None, None)

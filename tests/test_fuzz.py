@@ -255,6 +255,7 @@ def _undisturbed() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_undisturbed")
 @pytest.mark.parametrize("slash", [False, True], ids=["without slash", "with slash"])
 def test_no_request_is_a_server_error_and_wsgi_and_asgi_agree(site: Site, slash: bool) -> None:

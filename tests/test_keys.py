@@ -114,6 +114,7 @@ def test_what_a_property_has_kept_makes_no_difference() -> None:
     assert (used.double, freeze(used)) == (2, freeze(Point(1)))
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
 def test_texts_do_not_run_together(one: list[str], other: list[str]) -> None:
     """Invariant 23, CVE-2026-6873."""

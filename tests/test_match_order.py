@@ -89,6 +89,7 @@ def digest(tree: RouteTree) -> str:
     return hashlib.sha256(repr((tree.routes, tree.mistakes)).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_order_of_a_listing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 89: 1,000 shuffled listings, one tree; routes, mistakes and their order."""
     mistaken = ["[w]", "(g)/a", "a/[id]/[id]", "A", "x/[...a]", "x/[[...b]]", "[]", "y/[1]", "a/[name]/c"]

@@ -96,6 +96,7 @@ def folder_paths(draw: st.DrawFn) -> str:
     return "/".join([*folders, *draw(st.sampled_from([[], [], [], ["[...r]"], ["[[...r]]"]]))])
 
 
+@pytest.mark.slow
 @given(st.lists(folder_paths(), max_size=14), st.booleans(), st.integers(0, 2**32))
 @settings(max_examples=TREES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_trees_answer_as_the_model_and_as_django(paths: list[str], slash: bool, seed: int) -> None:

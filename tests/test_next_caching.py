@@ -321,6 +321,7 @@ def test_twenty_first_requests_in_parallel_run_the_handler_once(site: Site) -> N
     assert asyncio.run(ask()) == [b"1"] * 20
 
 
+@pytest.mark.slow
 def test_a_refresh_that_fails_keeps_the_last_good_body_and_is_tried_again_later(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

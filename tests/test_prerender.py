@@ -414,6 +414,7 @@ def test_routes_that_no_urlconf_includes_are_not_filled(site_redis: RedisServer,
     assert prerender() == Shown("", message, 1)
 
 
+@pytest.mark.slow
 def test_store_that_does_not_answer_is_an_error(site_redis: RedisServer, site: Site) -> None:
     site.serve({"about/route.py": COUNTED})
     site_redis.stop()

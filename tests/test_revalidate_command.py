@@ -105,6 +105,7 @@ def test_store_that_is_not_there_is_refused(site: Site) -> None:
     assert revalidate("--all") == Shown("", message, 1)
 
 
+@pytest.mark.slow
 def test_store_that_does_not_answer_is_an_error(site_redis: RedisServer) -> None:
     """Invariant 45: an invalidation that failed is reported."""
     site_redis.stop()

@@ -15,6 +15,8 @@ from urllib.request import urlopen
 
 import pytest
 
+pytestmark = pytest.mark.servers
+
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
 TRIALS = 14
 START_LIMIT = 60  # seconds

@@ -40,6 +40,7 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path, SHOP)
 
 
+@pytest.mark.servers
 def test_table_lists_every_route_in_match_order(project: Path) -> None:
     """Plain in a pipe, whole, and aligned."""
     shown = manage(project)
@@ -59,6 +60,7 @@ GET, HEAD, OPTIONS          /files/<path:path>      routes:files-path        syn
     )
 
 
+@pytest.mark.servers
 def test_tree_draws_the_folders_as_written(project: Path) -> None:
     shown = manage(project, "--format", "tree")
     assert (shown.err, shown.status) == ("", 0)
@@ -82,6 +84,7 @@ help
     )
 
 
+@pytest.mark.servers
 def test_tree_is_drawn_with_what_the_encoding_of_the_terminal_has(project: Path) -> None:
     shown = manage(project, "--format", "tree", "--app", "help", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert (
@@ -96,6 +99,7 @@ help
     )
 
 
+@pytest.mark.servers
 def test_json_has_one_object_for_each_route(project: Path) -> None:
     """The keys are those of the reference, and no others."""
     shown = manage(project, "--format", "json", "--path", "/api", "--force-color")
@@ -134,6 +138,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
     ]
 
 
+@pytest.mark.servers
 def test_color_is_plain_text_with_escapes_in_between(project: Path) -> None:
     """Automatic methods stay plain."""
     plain, colored = manage(project, "--app", "help"), manage(project, "--app", "help", "--force-color")
@@ -141,6 +146,7 @@ def test_color_is_plain_text_with_escapes_in_between(project: Path) -> None:
     assert without_color(colored.out) == plain.out
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("arguments", "is_colored"), [([], True), (["--no-color"], False), (["--format", "json"], False)], ids=str
 )
@@ -293,6 +299,7 @@ def test_name_that_would_steer_the_terminal_is_escaped(site: Site) -> None:
     assert heading.index("NAME") == lines[0].index("routes:") == lines[1].index("routes:") + 2
 
 
+@pytest.mark.servers
 def test_mistakes_follow_the_routes_that_stand(project: Path) -> None:
     """Every mistake with its id, on standard error; exit status 1."""
     folder = write_project(
@@ -317,6 +324,7 @@ def test_warnings_are_shown_but_do_not_fail(site: Site) -> None:
     assert shown.err.endswith("(routehandlers.W017)\n")
 
 
+@pytest.mark.servers
 def test_project_without_routes_is_told_how_to_write_the_first(tmp_path: Path) -> None:
     shown = manage(write_project(tmp_path, {"shop/models.py": ""}))
     expected = """\
@@ -329,6 +337,7 @@ No installed app has a route yet. Write the first one:
     assert (shown.out, shown.err, shown.status) == ("", expected, 0)
 
 
+@pytest.mark.servers
 def test_route_of_that_advice_is_listed(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"shop/models.py": ""})
     place, *lines = manage(project).err.partition("# ")[2].splitlines()
@@ -337,6 +346,7 @@ def test_route_of_that_advice_is_listed(tmp_path: Path) -> None:
     assert (shown.column("PATH"), shown.err) == (["/api/hello"], "")
 
 
+@pytest.mark.servers
 def test_converter_that_the_urlconf_registers_is_known(tmp_path: Path) -> None:
     """The URLconf is read before the route files, as it is when a request comes in."""
     urls = """

@@ -301,6 +301,7 @@ def test_bulk_statements_that_differ_in_their_number_alone_are_one() -> None:
     assert read_statement(some) == read_statement(more) == read_statement("INSERT INTO a (x, y) VALUES (%s)")
 
 
+@pytest.mark.slow
 def test_long_texts_do_not_fill_memory() -> None:
     """Invariant 24: nothing grows without bound."""
     texts = (f"INSERT INTO a VALUES ('{number}{'x' * 100_000}')" for number in range(300))

@@ -746,6 +746,7 @@ def test_a_value_without_json_form_ends_the_stream_and_its_producer(protocol: st
     assert closed == ["closed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("protocol", ["asgi", "wsgi"])
 def test_memory_is_flat_however_many_lines_there_are(kind: str, protocol: str) -> None:

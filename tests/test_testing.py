@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient, Client
 from django.urls import path
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -548,8 +548,7 @@ def cut(body: bytes, points: list[int]) -> list[bytes]:
 POINTS = st.lists(st.integers(min_value=0, max_value=1000))
 
 
-@settings(max_examples=30)
-@given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists)), POINTS)
+@given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=4), max_size=8), POINTS)
 def test_records_are_the_same_wherever_the_parts_are_cut(records: list[Any], points: list[int]) -> None:
     body = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records)
     assert read_records(handmade(cut(body, points))) == records
@@ -584,6 +583,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 FIXTURES = ["aread_events", "aread_records", "read_events", "read_records"]
 
 
+@pytest.mark.servers
 def test_fixtures_are_there_by_installation_alone(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--fixtures", "-q")
     names = [name.split(" ")[0] for name in result.outlines if "django_routehandlers/testing/plugin.py:" in name]
@@ -591,6 +591,7 @@ def test_fixtures_are_there_by_installation_alone(project: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(["read_records *", "    The function that reads an NDJSON stream and closes it:"])
 
 
+@pytest.mark.servers
 def test_fixtures_read_streams(project: pytest.Pytester) -> None:
     project.makepyfile(
         dedent(
@@ -626,6 +627,7 @@ def test_fixtures_read_streams(project: pytest.Pytester) -> None:
     project.runpytest_subprocess("-q").assert_outcomes(passed=2)
 
 
+@pytest.mark.servers
 def test_plugin_imports_nothing_of_django(project: pytest.Pytester) -> None:
     project.makepyfile(
         """

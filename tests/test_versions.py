@@ -1168,7 +1168,7 @@ def test_a_change_survives_a_moment_in_which_redis_does_not_answer(
     own_redis.tell("CLIENT PAUSE 200 ALL")
     began = time.monotonic()
     versions.bump(["a"])
-    assert 0.1 < time.monotonic() - began < 0.5
+    assert 0.1 < time.monotonic() - began < 1
 
 
 def test_a_change_during_a_long_outage_costs_its_patience_once(
@@ -1216,6 +1216,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["redis", "memcached"])
 def test_a_process_that_ends_tells_what_it_has_changed(kind: str, settings: Settings, tmp_path: Path) -> None:
     """Invariant 45: a management command writes while the server hangs, and has nothing else to do."""
@@ -1253,6 +1254,7 @@ def test_a_process_that_ends_tells_what_it_has_changed(kind: str, settings: Sett
         store.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_says_what_it_could_not_tell(tmp_path: Path) -> None:
     """Invariant 45: it waits for five seconds, and then somebody has to know."""
     with RedisServer(tmp_path) as server:
