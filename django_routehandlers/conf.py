@@ -64,6 +64,8 @@ class Config:
     """Whether a stale entry is served once more while it is refreshed; else the request waits."""
     STORE_TIMEOUT: float = 0.04
     """Seconds that the backend of the cache may take for an answer before it counts as down."""
+    CSRF: str = "origin"
+    """The rule by which routes judge unsafe requests: ``"origin"``, ``"token"`` or ``"exempt"``."""
     WORKER_THREADS: int = 40
     """Threads of a process that run sync code of requests at a time (ASGI); a request that finds all at work waits."""
 
@@ -111,6 +113,8 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
+    if key == "CSRF" and value not in ("origin", "token", "exempt"):
+        return f'must be "origin", "token" or "exempt", not {value!r}.', 'Write "origin".'
     if key == "WORKER_THREADS" and (value is None or not _is_positive(cast("object", value), int)):
         return f"must be a number of threads, not {value!r}.", "Write 40."
     return _wrong_cache_setting(key, cast("object", value))

@@ -32,12 +32,32 @@ def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:
     if response is None:
         # Django takes any object with the attributes of a URLconf module; its stubs say str.
         set_urlconf(cast("str", _with_problem_for_500(get_urlconf() or settings.ROOT_URLCONF)))
-        if isinstance(error, StopIteration):
-            # No future takes a StopIteration: under ASGI the request would wait for ever.
-            raise RuntimeError("The handler raised StopIteration.") from error
-        raise error
+        raise _raisable(error)
     _log(error, request, response)
     return response
+
+
+def answer_refusal(error: Exception, request: HttpRequest) -> ProblemResponse:
+    """
+    As ``answer_failure()``, where something around may still catch what is raised.
+
+    Raises:
+        Exception: *error* itself, where it is no refusal.
+    """
+    response = problem_for_exception(error)
+    if response is None:
+        raise _raisable(error)
+    _log(error, request, response)
+    return response
+
+
+def _raisable(error: Exception) -> Exception:
+    if not isinstance(error, StopIteration):
+        return error
+    # No future takes a StopIteration: under ASGI the request would wait for ever.
+    found = RuntimeError("The handler raised StopIteration.")
+    found.__cause__ = error
+    return found
 
 
 def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> None:

@@ -16,8 +16,9 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import METHODS, handlers_of
+from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.exports import is_documented
+from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
 from django_routehandlers.openapi.operations import SESSION, natural_id, operation_of, tag_of

@@ -1,0 +1,38 @@
+"""The names that mean something in the files of a ``routes/`` directory, and the lines on which a file binds them."""
+
+import ast
+import inspect
+from types import ModuleType
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Names that make a function of a route file a handler."""
+PLANNED_CONFIG_NAMES = ("cors", "max_duration")
+"""Module variables that have no effect yet: a warning says so."""
+
+
+def line_in_module(module: ModuleType, name: str, *, with_imports: bool = False) -> int:
+    """Return the line on which the file itself defines *name*; 0 where it imports it, unless that counts too."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return 0
+    for node in tree.body:
+        if name in _defined_by(node) or (with_imports and name in _imported_by(node)):
+            return node.lineno
+    return 0
+
+
+def _defined_by(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.Assign(targets=targets):
+            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case _:
+            return []
+
+
+def _imported_by(node: ast.stmt) -> list[str]:
+    return [one.asname or one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
