@@ -276,7 +276,7 @@ def test_prerendering_fills_entries_that_the_guard_still_guards(site: Site, ask:
     site.serve({"middleware.py": guard(), "x/route.py": ROUTE})
     printed = StringIO()
 
-    call_command("prerender_routes", scheme="http", stdout=printed)
+    call_command("prerender_routes", scheme="http", host=["testserver"], stdout=printed)
 
     assert printed.getvalue().endswith("0 already fresh, 0 not stored, 0 failed.\n")
     assert ask("/x").status_code == 403
