@@ -17,7 +17,7 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.folders import INHERITED, read_inherited
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
-from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module
+from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
 
 CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *CACHE_NAMES)
 """Module variables that configure a route."""
@@ -138,5 +138,4 @@ def _method_meant(name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _config_meant(name: str) -> str | None:
-    # Names of two thirds the letters are words of their own ("page", "types"); a slip leaves nearly all.
-    return next(iter(get_close_matches(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES), n=1, cutoff=0.85)), None)
+    return name_meant(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES))

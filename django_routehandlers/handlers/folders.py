@@ -8,7 +8,6 @@ one speaks, alone: the route file, then its folders from the innermost to the ou
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -17,7 +16,7 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
-from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module
+from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
 
 INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {"csrf": wrong_csrf}
 """Config that a folder hands down → what says what is wrong with a value, and the remedy; ``None`` for nothing."""
@@ -120,5 +119,4 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
 
 @lru_cache(maxsize=4096)
 def _meant(name: str) -> str | None:
-    known = (*FOLDER_NAMES, *PLANNED_CONFIG_NAMES)
-    return next(iter(get_close_matches(name.lower(), known, n=1, cutoff=0.85)), None)
+    return name_meant(name.lower(), (*FOLDER_NAMES, *PLANNED_CONFIG_NAMES))

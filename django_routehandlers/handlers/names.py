@@ -2,12 +2,23 @@
 
 import ast
 import inspect
+from collections.abc import Sequence
+from difflib import get_close_matches
 from types import ModuleType
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
 PLANNED_CONFIG_NAMES = ("cors", "max_duration")
 """Module variables that have no effect yet: a warning says so."""
+
+
+def name_meant(name: str, known: Sequence[str]) -> str | None:
+    """Return the one of *known* names that *name* is a slip of the keyboard for; ``None`` where it is none."""
+    # Names of two thirds the letters are words of their own ("page", "types"); a slip leaves nearly all.
+    if close := get_close_matches(name, known, n=1, cutoff=0.85):
+        return close[0]
+    # Two letters that changed places in a short name; "mean" is a word of its own, and no "name".
+    return next((one for one in known if one[0] == name[0] and sorted(one) == sorted(name)), None)
 
 
 def line_in_module(module: ModuleType, name: str, *, with_imports: bool = False) -> int:
