@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
-TRIALS = 14
+TRIALS = 16
 START_LIMIT = 60  # seconds
 
 
