@@ -1,6 +1,8 @@
 """Cached routes behind folder middleware: it runs on each hit, and what it may have decided is for one client."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -252,6 +254,36 @@ def test_what_a_middleware_does_with_call_next_makes_nothing_public(site: Site, 
     assert [one.content for one in answers] == [b'{"runs":1}'] * 3
     assert answers[2].headers["Cache-Status"].startswith("django-routehandlers; hit")
     assert ask("/x", headers={"If-None-Match": answers[2].headers["ETag"]}).status_code == 304
+
+
+@KINDS
+@HANDLERS
+def test_stale_entry_is_refreshed_behind_the_back_of_a_thread(site: Site, kind: str, handler: str) -> None:
+    """Under WSGI the event loop of an async middleware ends with the request, and a refresh must not."""
+    wait = "await asyncio.sleep(0.1)" if handler == "async def" else "time.sleep(0.1)"
+    text = f"""
+import asyncio
+import time
+
+revalidate = 1
+runs = []
+
+
+{handler} GET():
+    {wait}
+    runs.append(1)
+    return {{"runs": len(runs)}}
+"""
+    site.serve({"middleware.py": guard(kind), "x/route.py": text})
+    assert site.client.get("/x", headers=KEY).json() == {"runs": 1}
+    time.sleep(1.1)
+
+    assert site.client.get("/x", headers=KEY).json() == {"runs": 1}
+    module = sys.modules[f"{site.name}.routes.x.route"]
+    ends = time.monotonic() + 5
+    while len(module.runs) < 2 and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert len(module.runs) == 2
 
 
 @KINDS

@@ -24,7 +24,7 @@ from django_routehandlers.handlers.failures import answer_failure, answer_refusa
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.streaming import start, start_on_loop
-from django_routehandlers.handlers.wrapping import View, is_innermost_async, wrap
+from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.conversion import no_content
 from django_routehandlers.responses.problems import ProblemResponse
@@ -107,11 +107,16 @@ def _table(handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf:
 
 
 def _wrapped(table: _Table, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
-    kind = _async_view if is_innermost_async(layers) else _sync_view
-    view = _finished(wrap(kind(table, answer_refusal), layers), module, about)
+    is_async = layers[-1].is_async
     if table.cached:
-        view.__dict__["within"] = _sync_view(table)
-    return Views(view, view, view)
+        about = {**about, "within": _sync_view(table)}
+    kind = _async_view if is_async else _sync_view
+    view = _finished(wrap(kind(table, answer_refusal), layers, is_async=is_async), module, about)
+    if not table.cached or not is_async:
+        return Views(view, view, view)
+    # Where there is no event loop, the one of an async layer ends with the request, and refreshes go on.
+    twin = wrap(_sync_view(table, answer_refusal), layers, is_async=False)
+    return Views(view, on_loop=view, in_thread=_finished(twin, module, about))
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:

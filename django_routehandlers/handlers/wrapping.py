@@ -26,21 +26,16 @@ _Step = Callable[[Passage, HttpRequest], HttpResponseBase]
 _AStep = Callable[[Passage, HttpRequest], Awaitable[HttpResponseBase]]
 
 
-def is_innermost_async(layers: Sequence[Layer]) -> bool:
-    """Return of which kind the view has to be that *layers* are put around."""
-    return layers[-1].is_async
-
-
-def wrap(view: View, layers: Sequence[Layer]) -> View:
+def wrap(view: View, layers: Sequence[Layer], *, is_async: bool) -> View:
     """
     Return the view that runs *layers* around *view*.
 
     Args:
-        view: Answers the route. Raises what it cannot answer, and is async where the innermost layer is.
+        view: Answers the route, and raises what it cannot answer.
         layers: Outermost first; one at least.
+        is_async: Whether *view* is. Where it is of the kind of the innermost layer, nothing comes between the two.
     """
-    step: Any = _acore(view) if is_innermost_async(layers) else _core(view)
-    is_async = is_innermost_async(layers)
+    step: Any = _acore(view) if is_async else _core(view)
     for layer in reversed(layers):
         if layer.is_async:
             step = _alayer(layer, step if is_async else sync_to_async(step, thread_sensitive=True))
