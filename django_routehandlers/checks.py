@@ -1,6 +1,7 @@
 """Turn mistakes into messages of Django's system check framework."""
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_receivers, untested_middleware
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
+from django_routehandlers.handlers.cross_origin import cors_of
 from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.table import current_table
@@ -29,6 +31,7 @@ _UPGRADE = "Upgrade django-routehandlers, or install a release of Django and asg
 MIDDLEWARE = "django_routehandlers.middleware.CacheControlMiddleware"
 """Dotted path of the middleware that says on the wire what is cached."""
 
+_CORSHEADERS = "corsheaders.middleware.CorsMiddleware"
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
 
@@ -36,7 +39,7 @@ def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
     found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
-    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table)]
+    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table)]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -139,6 +142,19 @@ def _csrf(table: RouteTable) -> Iterator[CheckMessage]:
         what = f'is missing, so no response sends the cookie that the CSRF rule "token" of {routes[0]}{more} asks for.'
         hint = f'Add "{_CSRF}", or name another rule.'
         yield Warning(f"MIDDLEWARE: {_CSRF} {what}", hint=hint, id=f"{TAG}.W102")
+
+
+def _cors(table: RouteTable) -> Iterator[CheckMessage]:
+    if _CORSHEADERS not in settings.MIDDLEWARE:
+        return
+    spoken_for: Any = getattr(settings, "CORS_URLS_REGEX", r"^.*$")
+    paths = [f"/{one.path}" for one in table.served if cors_of(one.view) is not None]
+    both = [path for path in paths if re.match(spoken_for, path)]
+    if both:
+        more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+        what = f"{_CORSHEADERS} answers for {both[0]}{more}, whose own `cors` it may contradict."
+        hint = "Set CORS_URLS_REGEX to a pattern that leaves the route out, or set `cors = None` there."
+        yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W110")
 
 
 def _caches(table: RouteTable) -> bool:

@@ -18,6 +18,7 @@ from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
 from django_routehandlers.engine.request import is_due
+from django_routehandlers.handlers.cross_origin import add_cors, find_cors, is_preflight
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (
     PRIVATE,
@@ -62,6 +63,8 @@ class CacheControlMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer a request."""
+        if is_preflight(request) and (answer := _answer_preflight(request)) is not None:
+            return _ready(answer) if self._is_async else answer
         await_outcome(request)
         response = self._get_response(request)
         if self._is_async:
@@ -73,7 +76,18 @@ async def _finish_later(request: HttpRequest, response: Awaitable[HttpResponseBa
     return _finish(request, await response)
 
 
+async def _ready(response: HttpResponseBase) -> HttpResponseBase:
+    return response
+
+
+def _answer_preflight(request: HttpRequest) -> HttpResponseBase | None:
+    cors = find_cors(request, request.path_info)
+    return None if cors is None else cors.answer_preflight(request)
+
+
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    # Also of what another middleware has put in the place of the route's response.
+    response = add_cors(request, response)
     if not is_routed(request):
         return response
     outcome = outcome_of(request, response)

@@ -7,6 +7,7 @@ bound and made into views, and every mistake of every file is collected.
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol, cast
 
@@ -15,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls.converters import get_converters
 
-from django_routehandlers.conf import Config
+from django_routehandlers.conf import SETTING, Config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy, PolicyReader
@@ -27,6 +28,7 @@ from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
+from django_routehandlers.policies.cors import CORS
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
@@ -83,6 +85,7 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
     served: list[Served] = []
     found: list[Mistake] = [*mistakes, *tree.mistakes]
+    config = replace(config, CORS=_cors_setting(config.CORS, found))
     folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
@@ -99,6 +102,17 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
         redirect=make_slash_redirect(),
         slash=config.TRAILING_SLASH,
     )
+
+
+def _cors_setting(value: object, found: list[Mistake]) -> CORS | None:
+    if value is None or isinstance(value, CORS):
+        return value
+    try:
+        return CORS(**cast("Mapping[str, Any]", value))
+    except (TypeError, ValueError) as error:
+        remedy = 'Write the arguments of a CORS, such as {"origins": ["https://app.example.com"]}.'
+        found.append(Mistake("", 0, "E001", f"{SETTING}['CORS']", f"{error}", remedy))
+        return None
 
 
 def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
@@ -136,7 +150,8 @@ def _load(
     layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
     places = [exports.config, *(folder.config for folder in around)]
     csrf = nearest("csrf", places, config.CSRF)
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf)
+    cors = nearest("cors", places, config.CORS)
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 

@@ -6,11 +6,13 @@ Decide whether an unsafe request to a route may pass, by the rule that the route
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
+from django_routehandlers.handlers.cross_origin import cors_of_request
 from django_routehandlers.policies.csrf import refused_origin
 
 
@@ -30,12 +32,20 @@ def _by_origin(request: HttpRequest) -> str | None:
     if fetch_site is None and origin is None:
         return None
     own = f"{request.scheme}://{request.get_host()}"
-    return refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
+    refusal = refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
+    return None if refusal is not None and _is_admitted(request) else refusal
+
+
+def _is_admitted(request: HttpRequest) -> bool:
+    cors = cors_of_request(request)
+    return cors is not None and cors.admits(request)
 
 
 def _by_token(request: HttpRequest) -> str | None:
     # One for each request: it keeps what the settings say of trusted origins.
-    check = CsrfViewMiddleware(_checked)
+    check: Any = CsrfViewMiddleware(_checked)
+    if _is_admitted(request):
+        check.allowed_origins_exact = check.allowed_origins_exact | {request.META["HTTP_ORIGIN"]}
     if "CSRF_COOKIE" not in request.META:
         check.process_request(request)
     refusal = check.process_view(request, _checked, (), {})

@@ -19,12 +19,14 @@ from django.http.response import HttpResponseBase
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
+from django_routehandlers.handlers.cross_origin import RouteCors, route_cors, with_cors
 from django_routehandlers.handlers.csrf_rules import CSRF_RULES, CsrfRule
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
+from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.conversion import no_content
 from django_routehandlers.responses.problems import ProblemResponse
@@ -42,6 +44,7 @@ class _Table:
     """Method → what answers in the place of its handler."""
     allow: str
     csrf: CsrfRule
+    cors: RouteCors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def make_view(
     *,
     layers: Sequence[Layer] = (),
     csrf: str = "origin",
+    cors: CORS | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -75,14 +79,16 @@ def make_view(
         policy: What listings and checks say of the cache; ``None`` where there is no GET.
         layers: The middleware around the route, outermost first.
         csrf: Name of the rule by which unsafe requests are judged.
+        cors: Which other origins the route answers; ``None`` for none.
     """
-    whole = _table(handlers, cached, CSRF_RULES[csrf])
+    whole = _table(handlers, cached, CSRF_RULES[csrf], cors)
     about = {
         "handlers": dict(handlers),
         "cached_get": cached,
         "cache_policy": policy,
         "middleware": tuple(layers),
         "csrf_rule": csrf,
+        "route_cors": whole.cors,
     }
     if layers:
         return _wrapped(whole, layers, module, about)
@@ -96,14 +102,14 @@ def make_view(
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
 
-def _table(handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf: CsrfRule) -> _Table:
+def _table(handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf: CsrfRule, cors: CORS | None) -> _Table:
     table = dict(handlers)
     answers: dict[str, CachedGet] = {}
     if "GET" in table:
         table.setdefault("HEAD", table["GET"])
         if cached is not None:
             answers = {method: cached for method in ("GET", "HEAD") if table[method] is cached.handler}
-    return _Table(table, answers, ", ".join(sorted({*table, "OPTIONS"})), csrf)
+    return _Table(table, answers, ", ".join(sorted({*table, "OPTIONS"})), csrf, route_cors(cors, table))
 
 
 def _wrapped(table: _Table, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
@@ -120,6 +126,7 @@ def _wrapped(table: _Table, layers: Sequence[Layer], module: str, about: Mapping
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
+    view = with_cors(view, about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__

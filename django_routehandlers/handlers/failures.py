@@ -15,9 +15,11 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf, set_urlconf
 from django.utils.log import log_response
 
+from django_routehandlers.handlers.cross_origin import add_cors
 from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
 
 
@@ -77,9 +79,9 @@ def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> N
         log_response("%s: %s", str(error), request.path, response=response, request=request, exception=error)
 
 
-def server_error(request: HttpRequest) -> ProblemResponse:
+def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer the problem of an unhandled exception, which tells nothing."""
-    return ProblemResponse(500)
+    return add_cors(request, ProblemResponse(500))
 
 
 class _URLconf:

@@ -17,8 +17,16 @@ from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
+from django_routehandlers.policies.cors import CORS
 
-INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {"csrf": wrong_csrf}
+
+def _wrong_cors(value: object) -> tuple[str, str] | None:
+    if value is None or isinstance(value, CORS):
+        return None
+    return f"cors is {value!r}. It is a CORS, or None for none.", 'Write `cors = CORS(["https://app.example.com"])`.'
+
+
+INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {"csrf": wrong_csrf, "cors": _wrong_cors}
 """Config that a folder hands down → what says what is wrong with a value, and the remedy; ``None`` for nothing."""
 FOLDER_NAMES = ("middleware", "public", *INHERITED)
 """Names of a ``middleware.py`` that mean something."""
