@@ -24,15 +24,12 @@ def send(request: pytest.FixtureRequest, site: Site) -> Send:
 
 
 def _read(response: Any) -> tuple[int, bytes]:
-    content = b"".join(response)
-    response.close()
-    return response.status_code, content
+    return response.status_code, b"".join(response)
 
 
 async def _aread(site: Site, path: str) -> tuple[int, bytes]:
     response: Any = await site.async_client.get(path)
     content = b"".join([part async for part in response]) if response.streaming else response.content
-    await asyncio.to_thread(response.close)
     # A producer on the loop is told to stop, and does so in a task of its own.
     await asyncio.sleep(0.05)
     return response.status_code, content
