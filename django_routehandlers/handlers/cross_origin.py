@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.urls import resolve
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
@@ -22,6 +22,7 @@ from django_routehandlers.responses.problems import ProblemResponse
 
 View = Callable[..., Any]
 
+_ALLOW_ORIGIN, _ALLOW_CREDENTIALS = "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"
 _PREFLIGHT_VARY = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
 _ASKED = {
     "origin": "HTTP_ORIGIN",
@@ -54,9 +55,21 @@ class RouteCors:
         return response
 
     def add_fields(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return *response* with the fields that let a page read it. A second time adds nothing."""
-        for name, value in self.policy.fields(request.META.get("HTTP_ORIGIN")):
-            response.headers.setdefault(name, value)
+        """
+        Return *response* with the fields that let a page read it. A second time adds nothing.
+
+        Where somebody else has allowed another origin, that stands alone: fields of two policies may
+        allow what neither of them does.
+        """
+        fields = self.policy.fields(request.META.get("HTTP_ORIGIN"))
+        # The first of ours names the origin.
+        theirs = response.headers.get(_ALLOW_ORIGIN, fields[0][1] if fields else None)
+        if fields and theirs == fields[0][1]:
+            for name, value in fields:
+                response.headers.setdefault(name, value)
+        elif fields and theirs == "*":
+            # Ours has been written over, and credentials go with no "*" (Fetch).
+            response.headers.pop(_ALLOW_CREDENTIALS, None)
         # The same for everybody is the same for caches (Fetch, "CORS protocol and HTTP caches").
         if not self.policy.is_for_all:
             patch_vary_headers(response, ("Origin",))
@@ -67,7 +80,8 @@ class RouteCors:
         origin = request.META.get("HTTP_ORIGIN")
         return origin is not None and self.policy.admits(
             origin,
-            has_cookies=bool(request.META.get("HTTP_COOKIE")),
+            # A server that logs users in, by Kerberos or a certificate, may keep Authorization to itself.
+            has_cookies=bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER")),
             authorization=request.META.get("HTTP_AUTHORIZATION", ""),
         )
 
@@ -108,6 +122,10 @@ def cors_of_request(request: HttpRequest) -> RouteCors | None:
 def add_cors(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return a response that stands in the place of a route's, with the fields of the route's policy."""
     cors = cors_of_request(request)
+    if cors is None:
+        match = request.resolver_match
+        # Whoever answers in front of the view has kept the request from it, or even from being resolved.
+        cors = find_cors(request, request.path_info) if match is None else cors_of(match.func)
     return response if cors is None else cors.add_fields(request, response)
 
 
@@ -132,5 +150,6 @@ def find_cors(request: HttpRequest, path: str) -> RouteCors | None:
     with translation.override(translation.get_language_from_request(request, check_path=True)):
         try:
             return cors_of(resolve(path, urlconf).func)
-        except Resolver404:
+        except Exception:
+            # There is none; or the URLconf is broken, which Django reports where it resolves the path.
             return None

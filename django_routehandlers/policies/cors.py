@@ -16,6 +16,9 @@ Fields = tuple[tuple[str, str], ...]
 MOST_SECONDS = 7200
 """Seconds beyond which no answer to a preflight is kept: Chromium keeps none for longer, whatever it is told."""
 
+# A host has 253 letters at most (RFC 1035, section 2.3.4), beside a scheme and a port. A careless pattern may take
+# time that grows with the square of what it is given, or worse.
+_LONGEST = 300
 # As browsers write an origin (HTML, "serialization of an origin"): lower case, the port where it is not the scheme's.
 _SERIALIZED = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -86,7 +89,9 @@ class CORS:
         """Return whether pages of *origin*, the ``Origin`` field, may read responses."""
         if self.is_for_all or origin in self._exact:
             return True
-        return _SERIALIZED.fullmatch(origin) is not None and any(one.fullmatch(origin) for one in self._patterns)
+        if len(origin) > _LONGEST or _SERIALIZED.fullmatch(origin) is None:
+            return False
+        return any(one.fullmatch(origin) for one in self._patterns)
 
     def admits(self, origin: str, *, has_cookies: bool, authorization: str) -> bool:
         """
@@ -168,6 +173,8 @@ def _wrong(policy: CORS) -> Iterable[tuple[str, str]]:
                 yield name, f"{one!r} is no name. Write {_LISTS[name]}."
             elif name == "methods" and one != one.upper():
                 yield name, f"{one!r} is not in capitals, and methods are case-sensitive. Write {one.upper()!r}."
+    if policy.credentials and "*" in policy.expose_headers:
+        yield "expose_headers", '"*" is a name like any other where credentials are sent (Fetch). List the names.'
     for name in ("credentials", "private_network"):
         if not isinstance(getattr(policy, name), bool):
             yield name, f"{getattr(policy, name)!r} is neither True nor False. Write True or False."
@@ -198,6 +205,8 @@ def _wrong_origins(policy: CORS) -> Iterable[tuple[str, str]]:
     if policy.origins == "*":
         if policy.credentials:
             yield "origins", '"*" goes with no credentials: any page could read what is private. List the origins.'
+        if policy.origin_regexes:
+            yield "origin_regexes", 'origins="*" stands alone: no pattern allows more. Remove one of the two.'
         return
     for origin in policy.origins:
         if wrong := _wrong_origin(origin, has_credentials=policy.credentials):
