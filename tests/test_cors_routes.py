@@ -58,11 +58,11 @@ def ask(request: pytest.FixtureRequest, site: Site) -> Iterator[Ask]:
 
     def send(method: str, path: str, *, content: bytes = b"", kind: str = "text/plain", **headers: str) -> Any:
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        if request.param == "WSGI":
-            client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-            return client.generic(method, path, content, content_type=kind, headers=fields)
-        again = AsyncClient(enforce_csrf_checks=True, raise_request_exception=False)
-        return asyncio.run(again.generic(method, path, content, content_type=kind, headers=fields))
+        clients: dict[str, Any] = {"WSGI": Client, "ASGI": AsyncClient}
+        client = clients[request.param](enforce_csrf_checks=True, raise_request_exception=False)
+        client.cookies.load(fields.pop("Cookie", ""))
+        answer = client.generic(method, path, content, content_type=kind, headers=fields)
+        return answer if request.param == "WSGI" else asyncio.run(answer)
 
     yield send
     forget_cache()
@@ -276,7 +276,7 @@ def test_setting_speaks_where_nobody_else_does(ask: Ask, site: Site, form: str) 
     from django_routehandlers import CORS
 
     site.write({"plain/route.py": "async def GET():\n    return 1\n"})
-    arguments = {"origins": ["https://setting.example"]}
+    arguments: dict[str, Any] = {"origins": ["https://setting.example"]}
     site.settings.ROUTEHANDLERS = {"CORS": CORS(**arguments) if form == "object" else arguments}
     assert access(ask("GET", "/plain", Origin="https://setting.example")) == {"Allow-Origin": "https://setting.example"}
     assert access(ask("GET", "/kept", Origin="https://setting.example")) == {}

@@ -82,14 +82,8 @@ def make_view(
         cors: Which other origins the route answers; ``None`` for none.
     """
     whole = _table(handlers, cached, CSRF_RULES[csrf], cors)
-    about = {
-        "handlers": dict(handlers),
-        "cached_get": cached,
-        "cache_policy": policy,
-        "middleware": tuple(layers),
-        "csrf_rule": csrf,
-        "route_cors": whole.cors,
-    }
+    around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors}
+    about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
     is_async = any(handler.is_written_async for handler in handlers.values())
