@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         revalidate_tag,
     )
     from django_routehandlers.handlers.markers import Cookie, Form, Header
+    from django_routehandlers.policies.cors import CORS
     from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CORS",
     "Cookie",
     "EventStreamResponse",
     "Form",
@@ -44,6 +46,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     match name:
+        case "CORS":
+            module = "django_routehandlers.policies.cors"
         case "Cookie" | "Form" | "Header":
             module = "django_routehandlers.handlers.markers"
         case "EventStreamResponse":

@@ -64,4 +64,5 @@ def _changed_files() -> set[str]:
 
 
 def _files(tree: RouteTree) -> set[str]:
-    return {route.file for route in tree.routes} | {mistake.file for mistake in tree.mistakes}
+    found = {mistake.file for mistake in tree.mistakes}
+    return found | {route.file for route in tree.routes} | {one.file for one in tree.folder_files}

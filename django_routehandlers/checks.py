@@ -1,6 +1,7 @@
 """Turn mistakes into messages of Django's system check framework."""
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Info, Warning
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
@@ -16,7 +18,8 @@ from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_receivers, untested_middleware
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
-from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.handlers.cross_origin import cors_of
+from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.table import current_table
 
@@ -28,12 +31,15 @@ _UPGRADE = "Upgrade django-routehandlers, or install a release of Django and asg
 MIDDLEWARE = "django_routehandlers.middleware.CacheControlMiddleware"
 """Dotted path of the middleware that says on the wire what is cached."""
 
+_CORSHEADERS = "corsheaders.middleware.CorsMiddleware"
+_CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+
 
 def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
     found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
-    return [*found, *_cache_settings(), *_middleware(table)]
+    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table)]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -127,6 +133,28 @@ def _middleware(table: RouteTable) -> Iterator[CheckMessage]:
     elif places[0] > 0:
         what = f"{settings.MIDDLEWARE[places[0]]} is not the first entry, so it does not see what those before it do."
         yield Warning(f"MIDDLEWARE: {what}", hint="Move it to the beginning.", id=f"{TAG}.W062")
+
+
+def _csrf(table: RouteTable) -> Iterator[CheckMessage]:
+    routes = [one.route.id for one in table.served if csrf_rule_of(one.view) == "token"]
+    if routes and not any(_is_a(path, CsrfViewMiddleware) for path in settings.MIDDLEWARE):
+        more = f" and {len(routes) - 1} more" if len(routes) > 1 else ""
+        what = f'is missing, so no response sends the cookie that the CSRF rule "token" of {routes[0]}{more} asks for.'
+        hint = f'Add "{_CSRF}", or name another rule.'
+        yield Warning(f"MIDDLEWARE: {_CSRF} {what}", hint=hint, id=f"{TAG}.W102")
+
+
+def _cors(table: RouteTable) -> Iterator[CheckMessage]:
+    if _CORSHEADERS not in settings.MIDDLEWARE:
+        return
+    spoken_for: Any = getattr(settings, "CORS_URLS_REGEX", r"^.*$")
+    paths = [f"/{one.path}" for one in table.served if cors_of(one.view) is not None]
+    both = [path for path in paths if re.match(spoken_for, path)]
+    if both:
+        more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+        what = f"{_CORSHEADERS} answers for {both[0]}{more}, whose own `cors` it may contradict."
+        hint = "Set CORS_URLS_REGEX to a pattern that leaves the route out, or set `cors = None` there."
+        yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W110")
 
 
 def _caches(table: RouteTable) -> bool:

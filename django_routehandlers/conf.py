@@ -67,6 +67,10 @@ class Config:
     """Whether a stale entry is served once more while it is refreshed; else the request waits."""
     STORE_TIMEOUT: float = 0.04
     """Seconds that the backend of the cache may take for an answer before it counts as down."""
+    CORS: object = None
+    """Which other origins routes answer: a ``CORS``, or its arguments as a dict; ``None``: none."""
+    CSRF: str = "origin"
+    """The rule by which routes judge unsafe requests: ``"origin"``, ``"token"`` or ``"exempt"``."""
     WORKER_THREADS: int = 40
     """Threads of a process that run sync code of requests at a time (ASGI); a request that finds all at work waits."""
 
@@ -116,7 +120,16 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
     if key == "WORKER_THREADS" and (value is None or not _is_positive(cast("object", value), int)):
         return f"must be a number of threads, not {value!r}.", "Write 40."
-    return _wrong_cache_setting(key, cast("object", value))
+    return _wrong_policy(key, cast("object", value)) or _wrong_cache_setting(key, cast("object", value))
+
+
+def _wrong_policy(key: str, value: object) -> tuple[str, str] | None:
+    if key == "CORS" and not (value is None or isinstance(value, Mapping) or type(value).__name__ == "CORS"):
+        what = f"must be a CORS, its arguments as a dict, or None, not {value!r}."
+        return what, 'Write {"origins": ["https://app.example.com"]}.'
+    if key == "CSRF" and value not in ("origin", "token", "exempt"):
+        return f'must be "origin", "token" or "exempt", not {value!r}.', 'Write "origin".'
+    return None
 
 
 def _wrong_cache_setting(key: str, value: object) -> tuple[str, str] | None:

@@ -18,10 +18,10 @@ from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
 from django_routehandlers.engine.request import is_due
+from django_routehandlers.handlers.cross_origin import add_cors, find_cors, is_preflight
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (
     PRIVATE,
-    parse_cache_control,
     vary_names,
 )
 from django_routehandlers.policies.cache_status import append_cache_status
@@ -32,14 +32,13 @@ from django_routehandlers.policies.outcome import (
     is_routed,
     outcome_of,
     request_etag,
+    withdraw,
 )
 
 _SHARED_STATUSES = frozenset({200, 301, 304, 308})
 # Fields that caches downstream key on, or that CORS has them key on.
 _SHARED_NAMES = frozenset({"accept-encoding", "accept-language", "origin"})
 _NAMES_OF_CLIENTS = frozenset({"authorization", "cookie"})
-# Fields for caches of one kind, which those read in the place of Cache-Control (RFC 9213).
-_TARGETED = ("cdn-cache-control", "surrogate-control")
 _CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
 # A 304 has no content for these to speak of (RFC 9110, section 15.4.5).
 _CONTENT_FIELDS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
@@ -64,6 +63,8 @@ class CacheControlMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer a request."""
+        if is_preflight(request) and (answer := _answer_preflight(request)) is not None:
+            return _ready(answer) if self._is_async else answer
         await_outcome(request)
         response = self._get_response(request)
         if self._is_async:
@@ -75,7 +76,18 @@ async def _finish_later(request: HttpRequest, response: Awaitable[HttpResponseBa
     return _finish(request, await response)
 
 
+async def _ready(response: HttpResponseBase) -> HttpResponseBase:
+    return response
+
+
+def _answer_preflight(request: HttpRequest) -> HttpResponseBase | None:
+    cors = find_cors(request, request.path_info)
+    return None if cors is None else cors.answer_preflight(request)
+
+
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    # Also of what another middleware has put in the place of the route's response.
+    response = add_cors(request, response)
     if not is_routed(request):
         return response
     outcome = outcome_of(request, response)
@@ -83,12 +95,12 @@ def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
         # What stands in the place of the view's response may have its fields, and the handler's own words in them.
         response.headers.setdefault("Cache-Control", PRIVATE)
         if _sets_cookie(response) or _is_known(request):
-            _withdraw(response)
+            withdraw(response)
         return response
     _write_cache_control(request, response, outcome)
     response = _conditional_response(request, response)
     if response.status_code == 412:
-        _withdraw(response)
+        withdraw(response)
         return response
     if outcome.age is not None:
         # The clock of another machine may have made the entry, and clocks step back.
@@ -103,9 +115,9 @@ def _write_cache_control(request: HttpRequest, response: HttpResponseBase, outco
         response.headers.setdefault("Cache-Control", PRIVATE)
         # A handler that has read the request knew what it said; of a cookie it need not have known.
         if _sets_cookie(response) or not outcome.keeps_words:
-            _withdraw(response)
+            withdraw(response)
     elif not _is_for_everybody(request, response, outcome):
-        _withdraw(response)
+        withdraw(response)
     else:
         response.headers.setdefault("Cache-Control", outcome.cache_control)
         names = outcome.varies_on
@@ -151,14 +163,6 @@ def _is_known(request: HttpRequest) -> bool:
     user = None if is_due(request, "user") else getattr(request, "user", None)
     # Nobody has looked at a lazy user that is still empty, and here is not the place to do so.
     return getattr(user, "_wrapped", user) is not empty and bool(getattr(user, "is_authenticated", False))
-
-
-def _withdraw(response: HttpResponseBase) -> None:
-    """Take back every word that lets a cache which serves several users store the response."""
-    if parse_cache_control(response.headers.get("Cache-Control", "")).lets_others_store:
-        response.headers["Cache-Control"] = PRIVATE
-    for name in [name for name in response.headers if name.lower().endswith(_TARGETED)]:
-        del response.headers[name]
 
 
 def _conditional_response(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

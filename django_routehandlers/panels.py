@@ -17,7 +17,7 @@ from django_routehandlers.caching.current import current_cache, is_enabled
 from django_routehandlers.caching.entries import Entry
 from django_routehandlers.conf import SETTING
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import cached_get_of, policy_of
+from django_routehandlers.handlers.dispatch import cached_get_of, middleware_of, policy_of
 from django_routehandlers.handlers.left_entry import entry_of
 from django_routehandlers.policies.outcome import CacheOutcome, is_routed
 
@@ -89,6 +89,8 @@ def _facts(view: Any, outcome: CacheOutcome, entry: Entry | None) -> Iterator[tu
     policy = policy_of(view)
     if policy is not None and policy.why_dynamic is not None:
         yield "Dynamic", policy.why_dynamic
+    if names := ", ".join(layer.name for layer in middleware_of(view)):
+        yield "Middleware", names
     if (why := _WHY.get(outcome.status.detail or "") or _WHY.get(outcome.status.fwd or "")) is not None:
         yield "Handler ran", why
     if entry is None:

@@ -6,7 +6,9 @@ bound and made into views, and every mistake of every file is collected.
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any, Protocol, cast
 
 from django.apps import apps
@@ -14,18 +16,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls.converters import get_converters
 
-from django_routehandlers.conf import Config
+from django_routehandlers.conf import SETTING, Config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy, PolicyReader
 from django_routehandlers.handlers.cached_get import CachedGet
 from django_routehandlers.handlers.dispatch import make_view
 from django_routehandlers.handlers.exports import Exports, read_exports
+from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
+from django_routehandlers.policies.cors import CORS
 from django_routehandlers.routing.discovery import RouteTree
+from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
 from django_routehandlers.routing.matching import Converter
 from django_routehandlers.routing.patterns import RouteTable
@@ -80,10 +85,14 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
     served: list[Served] = []
     found: list[Mistake] = [*mistakes, *tree.mistakes]
+    config = replace(config, CORS=_cors_setting(config.CORS, found))
+    folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
+    places = by_place(tree.folder_files)
     for route in tree.routes:
+        around = [folders[file] for file in files_around(route, places) if file in folders]
         if wrong := tuple(_unknown_converters(route, converters)):
             found.extend(wrong)
-        elif (one := _load(route, converters, config, found)) is not None:
+        elif (one := _load(route, around, converters, config, found)) is not None:
             served.append(one)
     found.extend(_same_names(served))
     return RouteTable(
@@ -95,7 +104,34 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     )
 
 
-def _load(route: Route, converters: Mapping[str, Converter], config: Config, found: list[Mistake]) -> Served | None:
+def _cors_setting(value: object, found: list[Mistake]) -> CORS | None:
+    if value is None or isinstance(value, CORS):
+        return value
+    try:
+        return CORS(**cast("Mapping[str, Any]", value))
+    except (TypeError, ValueError) as error:
+        remedy = 'Write the arguments of a CORS, such as {"origins": ["https://app.example.com"]}.'
+        found.append(Mistake("", 0, "E001", f"{SETTING}['CORS']", f"{error}", remedy))
+        return None
+
+
+def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
+    module = load_module(file)
+    if isinstance(module, Mistake):
+        found.append(module)
+        return None
+    folder = read_folder(module, file.id)
+    found.extend(Mistake(file.file, one.line, one.id, file.id, one.what, one.remedy) for one in folder.faults)
+    return folder
+
+
+def _load(
+    route: Route,
+    around: Sequence[FolderModule],
+    converters: Mapping[str, Converter],
+    config: Config,
+    found: list[Mistake],
+) -> Served | None:
     module = load_module(route)
     if isinstance(module, Mistake):
         found.append(module)
@@ -111,16 +147,13 @@ def _load(route: Route, converters: Mapping[str, Converter], config: Config, fou
     name = exports.name or route.default_name
     cached, policy, wrong = _cache(route, exports, handlers, config)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
-    views = make_view(handlers, module.__name__, cached, policy)
-    return serve(
-        route,
-        views.view,
-        name,
-        converters,
-        slash=config.TRAILING_SLASH,
-        on_loop=views.on_loop,
-        in_thread=views.in_thread,
-    )
+    layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
+    places = [exports.config, *(folder.config for folder in around)]
+    csrf = nearest("csrf", places, config.CSRF)
+    cors = nearest("cors", places, config.CORS)
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors)
+    kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
+    return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 
 
 def _cache(

@@ -148,6 +148,13 @@ TRIALS = [
     Trial(
         "Depends on who asks, so nobody keeps it: the handler takes a cookie", "/api/products/1/price", show="caching"
     ),
+    Trial("Guarded by the middleware of its folder, (staff)", "/api/stock/low", show="status"),
+    Trial(
+        "With a key: cached on the server, and private, since others are refused",
+        "/api/stock/low",
+        show="caching",
+        headers={"Authorization": "Bearer oak-and-ash"},
+    ),
     Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
 ]
 

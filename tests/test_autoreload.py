@@ -82,9 +82,8 @@ class Development:
 @pytest.fixture(scope="module")
 def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
     """A project with a few routes, served by ``runserver`` with its autoreloader."""
-    routes = {
-        f"{name}/route.py": answer(f"{name} at first") for name in ("edited", "broken", "removed", "old", "quiet")
-    }
+    names = ("edited", "broken", "removed", "old", "quiet", "guarded")
+    routes = {f"{name}/route.py": answer(f"{name} at first") for name in names}
     home = make_project(tmp_path_factory.mktemp("autoreload"), routes)
     run(["manage.py", "startapp", "bare"], home)
     with (home / "project" / "settings.py").open("a") as settings:
@@ -124,6 +123,22 @@ def test_a_removed_route_file_is_404(development: Development) -> None:
     development.wait_until_watched(development.routes / "removed")
     (development.routes / "removed" / "route.py").unlink()
     development.wait_for("/removed", 404)
+
+
+def test_a_middleware_file_that_comes_is_edited_and_goes_is_heard(development: Development) -> None:
+    """Invariant 86."""
+    folder = development.routes / "guarded"
+    guard = "def middleware(request, call_next):\n    return {!r}\n"
+    development.wait_for("/guarded", 200, "guarded at first")
+    development.wait_until_watched(folder)
+    development.write("guarded/middleware.py", guard.format("kept out"))
+    development.wait_for("/guarded", 200, "kept out")
+    development.wait_until_watched(folder, folder / "middleware.py")
+    development.write("guarded/middleware.py", guard.format("still kept out"))
+    development.wait_for("/guarded", 200, "still kept out")
+    development.wait_until_watched(folder)
+    (folder / "middleware.py").unlink()
+    development.wait_for("/guarded", 200, "guarded at first")
 
 
 def test_a_renamed_folder_moves_its_url(development: Development) -> None:

@@ -148,6 +148,15 @@ def test_page_that_is_not_kept_is_told(
     assert (recorded[0]["outcome"], recorded[0]["facts"][1:]) == (outcome, [fact])
 
 
+def test_middleware_of_folders_is_told(bar: Site, recorded: Recorded) -> None:
+    bar.write(
+        {"middleware.py": "def guard(request, call_next):\n    return call_next(request)\n\n\nmiddleware = guard\n"}
+    )
+    serve(bar, PAGE)
+    bar.client.get("/page")
+    assert ("Middleware", "/:guard") in recorded[0]["facts"]
+
+
 def test_stale_and_invalidated_entries_are_told(bar: Site, recorded: Recorded) -> None:
     from django_routehandlers import revalidate_tag
 

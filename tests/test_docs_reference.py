@@ -15,8 +15,8 @@ from django.core.management.base import DjangoHelpFormatter
 
 import django_routehandlers
 from django_routehandlers.conf import Config
-from django_routehandlers.handlers.dispatch import METHODS
-from django_routehandlers.handlers.exports import CONFIG_NAMES, PLANNED_CONFIG_NAMES
+from django_routehandlers.handlers.exports import CONFIG_NAMES
+from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES
 from docs_blocks import read_blocks
 from docs_project import ROOT, Project
 

@@ -729,6 +729,7 @@ PATHS = [
     "/api/search",
     "/api/search/{field}/{text}",
     "/api/stock",
+    "/api/stock/low",
     "/api/stocktake",
     "/support/articles",
     "/support/articles/{slug}",
@@ -760,6 +761,19 @@ def test_the_staff_sees_the_sales(ask: Ask) -> None:
     assert euros == sorted(euros, reverse=True)
     assert {len(row["euros"].partition(".")[2]) for row in sales} == {2}
     assert sum(row["sold"] for row in sales) == sum(OrderLine.objects.values_list("quantity", flat=True))
+
+
+@pytest.mark.parametrize("key", ["", "Bearer", "Bearer oak", "Basic oak-and-ash", "oak-and-ash", "Bearer Oak-And-Ash"])
+def test_a_folder_of_the_staff_is_closed_to_those_without_a_key(ask: Ask, key: str) -> None:
+    assert ask("GET", "/api/stock/low", Authorization="Bearer oak-and-ash").status == 200
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        reply = ask(method, "/api/stock/low", **({"Authorization": key} if key else {}))
+        assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, 'Bearer realm="staff"')
+
+
+def test_a_key_opens_a_folder_of_the_staff(ask: Ask) -> None:
+    few = dict(Product.objects.filter(stock__lt=5).values_list("slug", "stock"))
+    assert ask("GET", "/api/stock/low", Authorization="bearer oak-and-ash").json == few
 
 
 def test_a_view_decorator_sends_others_to_the_login_page(ask: Ask) -> None:

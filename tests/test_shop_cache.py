@@ -65,6 +65,14 @@ def test_a_product_that_changes_ends_what_was_kept(path: str) -> None:
     assert client.get("/api/products/1").json()["name"] == "Oak Armchair"
 
 
+def test_what_a_key_opens_is_kept_for_those_who_have_one_and_private() -> None:
+    staff = Client(headers={"Authorization": "Bearer oak-and-ash"})
+    assert [status("/api/stock/low", staff) for _ in range(2)] == ["fwd=uri-miss; stored", "hit"]
+    response = staff.get("/api/stock/low")
+    assert response.headers["Cache-Control"].startswith("private")
+    assert status("/api/stock/low") == "fwd=bypass; detail=middleware"
+
+
 def test_an_order_ends_what_was_kept_of_the_stock() -> None:
     client = Client()
     before = client.get("/api/products/1").json()["stock"]

@@ -7,12 +7,11 @@ under ASGI and directly under WSGI; any other route is an async view. A route th
 both, so that what is kept is served on the event loop, or in the thread, that is there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,17 +19,32 @@ from django.http.response import HttpResponseBase
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
-from django_routehandlers.handlers.failures import answer_failure
+from django_routehandlers.handlers.cross_origin import RouteCors, route_cors, with_cors
+from django_routehandlers.handlers.csrf_rules import CSRF_RULES, CsrfRule
+from django_routehandlers.handlers.failures import answer_failure, answer_refusal
+from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.streaming import start, start_on_loop
-from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
+from django_routehandlers.handlers.wrapping import View, wrap
+from django_routehandlers.policies.cors import CORS
+from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.conversion import no_content
 from django_routehandlers.responses.problems import ProblemResponse
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""Names that make a function of a route file a handler."""
+Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 
-View = Callable[..., Any]
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What the two edges of a route share."""
+
+    handlers: Mapping[str, BoundHandler]
+    """Method → handler, the automatic HEAD included."""
+    cached: Mapping[str, CachedGet]
+    """Method → what answers in the place of its handler."""
+    allow: str
+    csrf: CsrfRule
+    cors: RouteCors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,10 @@ def make_view(
     module: str,
     cached: CachedGet | None = None,
     policy: CachePolicy | None = None,
+    *,
+    layers: Sequence[Layer] = (),
+    csrf: str = "origin",
+    cors: CORS | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -59,43 +77,62 @@ def make_view(
         module: Name of the route's module, under which listings, logs and profilers show the view.
         cached: What answers GET and automatic HEAD in the place of the handler.
         policy: What listings and checks say of the cache; ``None`` where there is no GET.
+        layers: The middleware around the route, outermost first.
+        csrf: Name of the rule by which unsafe requests are judged.
+        cors: Which other origins the route answers; ``None`` for none.
     """
+    whole = _table(handlers, cached, CSRF_RULES[csrf], cors)
+    around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors}
+    about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
+    if layers:
+        return _wrapped(whole, layers, module, about)
+    is_async = any(handler.is_written_async for handler in handlers.values())
+    kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
+    view = _finished(kinds[0](whole), module, about)
+    if not whole.cached:
+        return Views(view, view, view)
+    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind.
+    twin = _finished(kinds[1](whole), module, about)
+    return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
+
+
+def _table(handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf: CsrfRule, cors: CORS | None) -> _Table:
     table = dict(handlers)
     answers: dict[str, CachedGet] = {}
     if "GET" in table:
         table.setdefault("HEAD", table["GET"])
         if cached is not None:
             answers = {method: cached for method in ("GET", "HEAD") if table[method] is cached.handler}
-    allow = ", ".join(sorted({*table, "OPTIONS"}))
-    is_async = any(handler.is_written_async for handler in handlers.values())
-    kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
-    view: Any = _finished(kinds[0](table, answers, allow), handlers, module, cached, policy)
-    if not answers:
+    return _Table(table, answers, ", ".join(sorted({*table, "OPTIONS"})), csrf, route_cors(cors, table))
+
+
+def _wrapped(table: _Table, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
+    is_async = layers[-1].is_async
+    if table.cached:
+        about = {**about, "within": _sync_view(table)}
+    kind = _async_view if is_async else _sync_view
+    view = _finished(wrap(kind(table, answer_refusal), layers, is_async=is_async), module, about)
+    if not table.cached or not is_async:
         return Views(view, view, view)
-    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind.
-    twin: Any = _finished(kinds[1](table, answers, allow), handlers, module, cached, policy)
-    return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
+    # Where there is no event loop, the one of an async layer ends with the request, and refreshes go on.
+    twin = wrap(_sync_view(table, answer_refusal), layers, is_async=False)
+    return Views(view, on_loop=view, in_thread=_finished(twin, module, about))
 
 
-def _finished(
-    view: Any,
-    handlers: Mapping[str, BoundHandler],
-    module: str,
-    cached: CachedGet | None,
-    policy: CachePolicy | None,
-) -> View:
+def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
+    view = with_cors(view, about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__
+    handlers: Mapping[str, BoundHandler] = about["handlers"]
     if all(getattr(handler.function, "login_required", True) is False for handler in handlers.values()):
-        view.login_required = False
-    view.handlers = dict(handlers)
-    view.cached_get, view.cache_policy = cached, policy
+        vars(view)["login_required"] = False
+    vars(view).update(about)
     return view
 
 
 def mark_view(view: Any) -> None:
-    """Tell Django that our own rule stands in for its CSRF token, and our own transactions for the view's."""
+    """Tell Django that our own rules stand in for its check of CSRF, and our own transactions for the view's."""
     view.csrf_exempt = True
     for alias in connections:
         transaction.non_atomic_requests(using=alias)(view)
@@ -116,13 +153,32 @@ def cached_get_of(view: View) -> CachedGet | None:
     return getattr(view, "cached_get", None)
 
 
-def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
-    calls = {method: handler.async_call() for method, handler in table.items()}
+def middleware_of(view: View) -> tuple[Layer, ...]:
+    """Return the middleware around a view that ``make_view`` made, outermost first."""
+    return vars(view)["middleware"]
+
+
+def csrf_rule_of(view: View) -> str:
+    """Return the name of the rule by which a view that ``make_view`` made judges unsafe requests."""
+    return vars(view)["csrf_rule"]
+
+
+def view_within(view: View) -> View:
+    """Return what fills the cache of a route in a thread, without the middleware that decides who may have it."""
+    return vars(view).get("within", view)
+
+
+def _async_view(table: _Table, fail: Fail = answer_failure) -> View:
+    calls = {method: handler.async_call() for method, handler in table.handlers.items()}
+    cached, waits = table.cached, table.csrf.waits
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and _is_as_sent(request, method):
             return await cached[method].aanswer(request, segments)
-        ready = _before(request, segments, table, allow)
+        if waits and method not in SAFE_METHODS:
+            ready = await sync_to_async(_before, thread_sensitive=True)(request, segments, table)
+        else:
+            ready = _before(request, segments, table)
         if isinstance(ready, HttpResponseBase):
             return ready
         plan, values = ready
@@ -142,19 +198,20 @@ def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGe
             if response.streaming:
                 response = await start_on_loop(request, response)
         except Exception as error:
-            response = answer_failure(error, request)
+            response = fail(error, request)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
 
 
-def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
-    calls = {method: handler.sync_call() for method, handler in table.items()}
+def _sync_view(table: _Table, fail: Fail = answer_failure) -> View:
+    calls = {method: handler.sync_call() for method, handler in table.handlers.items()}
+    cached = table.cached
 
     def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and _is_as_sent(request, method):
             return cached[method].answer(request, segments)
-        ready = _before(request, segments, table, allow)
+        ready = _before(request, segments, table)
         if isinstance(ready, HttpResponseBase):
             return ready
         plan, values = ready
@@ -171,7 +228,7 @@ def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet
             if response.streaming:
                 response = start(request, response)
         except Exception as error:
-            response = answer_failure(error, request)
+            response = fail(error, request)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
@@ -191,20 +248,20 @@ async def _auser(request: HttpRequest) -> Any:
 
 
 def _before(
-    request: HttpRequest, segments: Mapping[str, Any], table: Mapping[str, BoundHandler], allow: str
+    request: HttpRequest, segments: Mapping[str, Any], table: _Table
 ) -> HttpResponseBase | tuple[Plan, dict[str, Any]]:
     method = request.method or ""
-    handler = table.get(method)
+    handler = table.handlers.get(method)
     is_as_sent = _is_as_sent(request, method)
     if handler is None or not is_as_sent:
         if method == "OPTIONS" and is_as_sent:
             response = no_content()
-            response.headers["Allow"] = allow
+            response.headers["Allow"] = table.allow
             return response
-        return ProblemResponse(405, headers={"Allow": allow})
+        return ProblemResponse(405, headers={"Allow": table.allow})
     # A segment that does not fit means that there is no such resource: that is said before all else.
     values = handler.plan.read_segments(segments)
-    if method not in SAFE_METHODS and (reason := _refused(request)):
+    if method not in SAFE_METHODS and (reason := table.csrf.refusal(request)):
         return ProblemResponse(403, detail=reason)
     return handler.plan, values
 
@@ -215,11 +272,3 @@ def _is_as_sent(request: HttpRequest, method: str) -> bool:
     sent = scope["method"] if scope is not None else request.META.get("REQUEST_METHOD", method)
     # A middleware that overrides the method has changed more than its case, on purpose.
     return sent == method or sent.upper() != method
-
-
-def _refused(request: HttpRequest) -> str | None:
-    fetch_site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
-    if fetch_site is None and origin is None:
-        return None
-    own = f"{request.scheme}://{request.get_host()}"
-    return refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)

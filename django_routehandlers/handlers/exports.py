@@ -5,7 +5,6 @@ A name that nearly is one of ours is a mistake, not a helper: helpers go to a pr
 or begin with an underscore.
 """
 
-import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from types import ModuleType
 from typing import Any
 
 from django_routehandlers.handlers.cache_policy import CACHE_NAMES
-from django_routehandlers.handlers.dispatch import METHODS
+from django_routehandlers.handlers.folders import INHERITED, read_inherited
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
+from django_routehandlers.handlers.layers import Layer, read_layers
+from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
 
-CONFIG_NAMES = ("name", "openapi", *CACHE_NAMES)
+CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *CACHE_NAMES)
 """Module variables that configure a route."""
-PLANNED_CONFIG_NAMES = ("cors", "csrf", "max_duration")
-"""Module variables that have no effect yet: a warning says so."""
 _NO_HANDLERS = ("TRACE", "CONNECT", "QUERY")
 
 
@@ -35,6 +34,10 @@ class Exports:
     """The URL name that the file gives itself."""
     cache: dict[str, Any]
     """Those of ``CACHE_NAMES`` that the file defines, or imports."""
+    layers: tuple[Layer, ...]
+    """The middleware of the file's own, outermost first."""
+    config: dict[str, Any]
+    """Config that folders hand down, as far as the file has its own."""
     line_of: Callable[[str], int]
     """Returns the line on which the file binds a name; 0 where it does not."""
     faults: tuple[Fault, ...]
@@ -54,36 +57,50 @@ def read_exports(module: ModuleType) -> Exports:
         else:
             kind = "a class" if inspect.isclass(value) else f"of type {type(value).__name__}"
             what = f"{method} is {kind}. A handler is a function."
-            faults.append(Fault("E034", _line(module, method), what, f"Write `async def {method}(request): …`."))
+            faults.append(
+                Fault("E034", line_in_module(module, method), what, f"Write `async def {method}(request): …`.")
+            )
     if not handlers and not any(fault.id in ("E032", "E034") for fault in faults):
         what = "the file defines no handler. A route answers at least one method."
         faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
     name, wrong = _name(module)
     faults.extend([*wrong, *_openapi(module)])
-    line_of_name = partial(_line, module, with_imports=True)
+    line_of_name = partial(line_in_module, module, with_imports=True)
     cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
-    return Exports(handlers, name, cache, line_of_name, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+    config, wrong = read_inherited(module)
+    layers, unfit = _layers(module, line_of_name("middleware"))
+    faults.extend([*wrong, *unfit])
+    ordered = tuple(sorted(faults, key=lambda fault: (fault.line, fault.id)))
+    return Exports(handlers, name, cache, layers, config, line_of_name, ordered)
+
+
+def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Fault]]:
+    value: object = vars(module).get("middleware")
+    # A module of that name is a helper that was imported.
+    if not line or isinstance(value, ModuleType):
+        return (), []
+    return read_layers(value, module.__file__ or "", line)
 
 
 def is_documented(module: ModuleType) -> bool:
     """Return whether the OpenAPI document tells of the module's route: ``openapi = False`` keeps it out."""
-    return vars(module).get("openapi") is not False or not _line(module, "openapi")
+    return vars(module).get("openapi") is not False or not line_in_module(module, "openapi")
 
 
 def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
     name: object = vars(module).get("name")
     # A loop or an import may leave a variable of that name behind, which nobody meant as config.
-    if name is None or not _line(module, "name"):
+    if name is None or not line_in_module(module, "name"):
         return None, []
     if isinstance(name, str) and name and ":" not in name:
         return name, []
     what = f"name is {name!r}. A URL name is text without a colon, which separates namespaces."
-    return None, [Fault("E035", _line(module, "name"), what, 'Write `name = "product-detail"`.')]
+    return None, [Fault("E035", line_in_module(module, "name"), what, 'Write `name = "product-detail"`.')]
 
 
 def _openapi(module: ModuleType) -> Iterator[Fault]:
     value: object = vars(module).get("openapi", True)
-    if not isinstance(value, bool) and (line := _line(module, "openapi")):
+    if not isinstance(value, bool) and (line := line_in_module(module, "openapi")):
         what = f"openapi is {value!r}. It is False where the OpenAPI document leaves the route out, else True."
         yield Fault("E035", line, what, "Write `openapi = False`, or name it `_openapi` if it is yours.")
 
@@ -93,13 +110,13 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
         if name.startswith("_") or name in METHODS or name in CONFIG_NAMES:
             continue
         if name in PLANNED_CONFIG_NAMES:
-            if line := _line(module, name):
+            if line := line_in_module(module, name):
                 what = f"`{name}` has no effect in this version of django_routehandlers."
                 yield Fault("W036", line, what, "Remove it until it has.")
         elif callable(value) and (meant := _method_meant(name)):
             if not inspect.isclass(value) and getattr(value, "__module__", None) == module.__name__:
                 yield _misspelt(name, meant, line_of(value, module.__file__ or ""))
-        elif (meant := _config_meant(name)) and (line := _line(module, name)):
+        elif (meant := _config_meant(name)) and (line := line_in_module(module, name)):
             what = f"`{name}` looks like the route segment config `{meant}`."
             yield Fault("E033", line, what, f"Rename it to {meant}, or to _{name} if it is yours.")
 
@@ -121,33 +138,4 @@ def _method_meant(name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _config_meant(name: str) -> str | None:
-    # Names of two thirds the letters are words of their own ("page", "types"); a slip leaves nearly all.
-    return next(iter(get_close_matches(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES), n=1, cutoff=0.85)), None)
-
-
-def _line(module: ModuleType, name: str, *, with_imports: bool = False) -> int:
-    """Return the line on which the file itself defines *name*; 0 where it imports it, unless that counts too."""
-    try:
-        tree = ast.parse(inspect.getsource(module))
-    except (OSError, TypeError, SyntaxError):
-        return 0
-    for node in tree.body:
-        if name in _defined_by(node) or (with_imports and name in _imported_by(node)):
-            return node.lineno
-    return 0
-
-
-def _defined_by(node: ast.stmt) -> list[str]:
-    match node:
-        case ast.Assign(targets=targets):
-            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case _:
-            return []
-
-
-def _imported_by(node: ast.stmt) -> list[str]:
-    return [one.asname or one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
+    return name_meant(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES))

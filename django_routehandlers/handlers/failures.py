@@ -15,9 +15,11 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf, set_urlconf
 from django.utils.log import log_response
 
+from django_routehandlers.handlers.cross_origin import add_cors
 from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
 
 
@@ -32,12 +34,32 @@ def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:
     if response is None:
         # Django takes any object with the attributes of a URLconf module; its stubs say str.
         set_urlconf(cast("str", _with_problem_for_500(get_urlconf() or settings.ROOT_URLCONF)))
-        if isinstance(error, StopIteration):
-            # No future takes a StopIteration: under ASGI the request would wait for ever.
-            raise RuntimeError("The handler raised StopIteration.") from error
-        raise error
+        raise _raisable(error)
     _log(error, request, response)
     return response
+
+
+def answer_refusal(error: Exception, request: HttpRequest) -> ProblemResponse:
+    """
+    As ``answer_failure()``, where something around may still catch what is raised.
+
+    Raises:
+        Exception: *error* itself, where it is no refusal.
+    """
+    response = problem_for_exception(error)
+    if response is None:
+        raise _raisable(error)
+    _log(error, request, response)
+    return response
+
+
+def _raisable(error: Exception) -> Exception:
+    if not isinstance(error, StopIteration):
+        return error
+    # No future takes a StopIteration: under ASGI the request would wait for ever.
+    found = RuntimeError("The handler raised StopIteration.")
+    found.__cause__ = error
+    return found
 
 
 def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> None:
@@ -57,9 +79,9 @@ def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> N
         log_response("%s: %s", str(error), request.path, response=response, request=request, exception=error)
 
 
-def server_error(request: HttpRequest) -> ProblemResponse:
+def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer the problem of an unhandled exception, which tells nothing."""
-    return ProblemResponse(500)
+    return add_cors(request, ProblemResponse(500))
 
 
 class _URLconf:

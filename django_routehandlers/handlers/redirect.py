@@ -3,18 +3,23 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
 
+from django_routehandlers.handlers.cross_origin import find_cors
 from django_routehandlers.handlers.dispatch import View, mark_view
 
 
 def make_slash_redirect() -> View:
     """Return the view that answers 308 with a path-only ``Location``, the query kept (RFC 9110, section 15.4.9)."""
 
-    async def redirect_slash(request: HttpRequest, **segments: Any) -> HttpResponsePermanentRedirect:
+    async def redirect_slash(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         location = other_form(request.path, request.META.get("QUERY_STRING", ""))
-        return HttpResponsePermanentRedirect(location, preserve_request=True)
+        redirect = HttpResponsePermanentRedirect(location, preserve_request=True)
+        # A browser that may not read the redirect does not follow it.
+        cors = find_cors(request, _other_path(request.path_info))
+        return redirect if cors is None else cors.answer_preflight(request) or cors.add_fields(request, redirect)
 
     mark_view(redirect_slash)
     return redirect_slash
@@ -29,5 +34,9 @@ def other_form(path: str, query: str) -> str:
             with two slashes, which are escaped: no ``Location`` names another host.
         query: Query string as sent, without ``?``; ``""`` for none.
     """
-    other = escape_leading_slashes(escape_uri_path(path.removesuffix("/") if path.endswith("/") else path + "/"))
+    other = escape_leading_slashes(escape_uri_path(_other_path(path)))
     return f"{other}?{query}" if query else other
+
+
+def _other_path(path: str) -> str:
+    return path.removesuffix("/") if path.endswith("/") else path + "/"

@@ -62,6 +62,10 @@ def _answer_lines(path: str, answer: RouteAnswer, paint: Paint) -> Iterator[str]
     yield ""
     yield paint.heading("Methods")
     yield from aligned([*_method_lines(row, answer, paint)])
+    if row.middleware:
+        yield ""
+        yield paint.heading("Middleware")
+        yield from aligned([*_middleware_lines(row)])
     if answer.cache is not None:
         yield ""
         yield paint.heading("Cache")
@@ -81,6 +85,12 @@ def _method_lines(row: Row, answer: RouteAnswer, paint: Paint) -> Iterator[list[
             yield [(f"  {method}", f"  {paint.strong(method)}"), _cell(where), (refusal, paint.bad(refusal))]
         else:
             yield [(f"  {method}", f"  {paint.strong(method)}"), _cell(where), _cell(_values(outlook))]
+
+
+def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
+    for one in row.middleware:
+        where = one.file if one.line is None else f"{one.file}:{one.line}"
+        yield [_cell(f"  {one.name}"), _cell(one.kind), _cell("public" if one.is_public else "-"), _cell(where)]
 
 
 def _values(outlook: HandlerOutlook) -> str:

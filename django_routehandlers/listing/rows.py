@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.dispatch import handlers_of, policy_of
+from django_routehandlers.handlers.dispatch import handlers_of, middleware_of, policy_of
 from django_routehandlers.handlers.functions import line_of
+from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json
 from django_routehandlers.routing.route import Route
@@ -26,6 +27,32 @@ class HandlerRow:
     """``async`` or ``sync``, below its decorators."""
     line: int | None
     """Line of the route's own file; ``None`` where the function comes from another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareRow:
+    """One middleware around a route."""
+
+    name: str
+    """The folder and the function, ``/api:timing``; of a route file the function alone."""
+    kind: str
+    """``async`` or ``sync``, below its decorators."""
+    file: str
+    """Path of the file that names it, as that of the row."""
+    line: int | None
+    """Line of *file*; ``None`` where the function comes from another one."""
+    is_public: bool
+    """Whether it says that nothing that it does depends on who asks."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object that ``--format json`` prints."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "file": self.file,
+            "line": self.line,
+            "public": self.is_public,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +72,8 @@ class Row:
     """Method → function, for the methods that the file itself defines."""
     cache: CachePolicy | None
     """How GET is cached; ``None`` where there is none."""
+    middleware: tuple[MiddlewareRow, ...]
+    """Outermost first."""
     route: Route
 
     @property
@@ -54,7 +83,7 @@ class Row:
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
     def as_json(self) -> dict[str, object]:
-        """Return the object that ``--format json`` prints. No version wraps yet: ``middleware`` is an empty list."""
+        """Return the object that ``--format json`` prints."""
         return {
             "methods": list(self.methods),
             "path": self.path,
@@ -63,7 +92,7 @@ class Row:
             "file": self.file,
             "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
             "cache": policy_as_json(self.cache),
-            "middleware": [],
+            "middleware": [one.as_json() for one in self.middleware],
         }
 
 
@@ -116,8 +145,14 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         file=route.file.removeprefix(below),
         handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
         cache=policy_of(served.view),
+        middleware=tuple(_middleware_row(layer, below) for layer in middleware_of(served.view)),
         route=route,
     )
+
+
+def _middleware_row(layer: Layer, below: str) -> MiddlewareRow:
+    kind = "async" if layer.is_async else "sync"
+    return MiddlewareRow(layer.name, kind, layer.file.removeprefix(below), layer.line or None, layer.is_public)
 
 
 def kind_of(handler: BoundHandler) -> str:

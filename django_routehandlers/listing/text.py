@@ -39,15 +39,19 @@ class Branches:
 PLAIN_BRANCHES = Branches("|-- ", "`-- ", "|   ", "    ")
 """For a stream whose encoding has no lines to draw with."""
 
-_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "CACHE", "APP", "FILE")
+_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "CACHE", "MIDDLEWARE", "APP", "FILE")
 _Cell = tuple[str, str]
 
 
 def table_lines(rows: Iterable[Row], paint: Paint) -> Iterator[str]:
-    """Yield the heading and one line for each row."""
-    cells: list[list[_Cell]] = [[(text, paint.heading(text)) for text in _HEADINGS]]
-    for row in rows:
-        plain = (row.path, row.name, row.kind, policy_cell(row.cache), row.app, row.file)
+    """Yield the heading and one line for each row. The middleware has a column where any row has some."""
+    listed = [*rows]
+    has_middleware = any(row.middleware for row in listed)
+    headings = [text for text in _HEADINGS if has_middleware or text != "MIDDLEWARE"]
+    cells: list[list[_Cell]] = [[(text, paint.heading(text)) for text in headings]]
+    for row in listed:
+        names = [", ".join(one.name for one in row.middleware) or "-"] if has_middleware else []
+        plain = (row.path, row.name, row.kind, policy_cell(row.cache), *names, row.app, row.file)
         cells.append([_methods(row, paint), *((shown, shown) for shown in map(printable, plain))])
     yield from aligned(cells)
 

@@ -18,7 +18,7 @@ from django_routehandlers.caching.cache import Cache
 from django_routehandlers.caching.inspection import forget_entry, inspect_entry
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.handlers.dispatch import cached_get_of, view_within
 from django_routehandlers.handlers.inputs import Input
 from django_routehandlers.handlers.left_entry import entry_of
 from django_routehandlers.handlers.static_params import Params, StaticParams
@@ -188,7 +188,7 @@ def visit(target: Target, cache: Cache, *, host: str, scheme: str) -> Result:
             return Result(url, "already fresh")
         # What is stale would be served once more, and what this process alone has would never reach the store.
         forget_entry(cache, wanted, found)
-        response: HttpResponseBase = match.func(request, **segments)
+        response: HttpResponseBase = view_within(match.func)(request, **segments)
     except Http404:
         return Result(url, "failed", "404: its segments do not fit the annotations of GET")
     except Refusal as refusal:

@@ -22,6 +22,7 @@ from django_routehandlers.responses.problems import Problem
 
 _PROBLEM_TYPE = "application/problem+json"
 _SERIES = {"text/event-stream": "Events, the data of each a JSON value."}
+_FORGED = {"origin": "The request comes from another site.", "token": "The request has no valid CSRF token."}
 # Decorators that answer nothing themselves.
 _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
 
@@ -33,8 +34,22 @@ def wanted_by(returns: Returns) -> Iterator[Wanted]:
             yield answer.adapter, "serialization"
 
 
-def responses_of(handler: BoundHandler, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas) -> Object:
-    """Return the Responses Object of one handler, lowest status first."""
+def responses_of(
+    handler: BoundHandler,
+    method: str,
+    parameters: tuple[PathParameter, ...],
+    schemas: Schemas,
+    *,
+    csrf: str = "origin",
+    has_middleware: bool = False,
+) -> Object:
+    """
+    Return the Responses Object of one handler, lowest status first.
+
+    Args:
+        csrf: Name of the rule by which an unsafe request is judged.
+        has_middleware: Whether something around the route may answer in its place.
+    """
     returns = handler.returns
     found: dict[str, Object] = {}
     # Without an annotation nothing is known of what the handler answers itself, whatever the status.
@@ -45,9 +60,9 @@ def responses_of(handler: BoundHandler, method: str, parameters: tuple[PathParam
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler.plan, method, parameters, schemas):
+    for status, problem, content in _problems(handler.plan, method, parameters, schemas, csrf):
         _add(found, str(status), problem, {**content, **anywhere})
-    if returns.is_open or _is_wrapped(handler.function):
+    if returns.is_open or has_middleware or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
         found["default"] = {"description": "Whatever else the handler answers, which it does not declare."}
     elif anywhere:
@@ -88,11 +103,11 @@ def _content(answer: Answer, schemas: Schemas) -> Object:
 
 
 def _problems(
-    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
+    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas, csrf: str
 ) -> Iterator[tuple[int, Object, Object]]:
     """Yield status, response and content of the problems that are answered before the handler is called."""
     content = plan.content
-    for status, why in _statuses(plan, method, parameters, schemas):
+    for status, why in _statuses(plan, method, parameters, schemas, csrf):
         problem: Object = {"description": f"{Problem.from_status(status).title}. {why}"}
         if headers := _headers(status, content):
             problem["headers"] = headers
@@ -108,12 +123,12 @@ def _problem(schemas: Schemas) -> Object:
 
 
 def _statuses(
-    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
+    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas, csrf: str
 ) -> Iterator[tuple[int, str]]:
     if parameters:
         yield 404, "A segment of the path names nothing."
-    if method not in SAFE_METHODS:
-        yield 403, "The request comes from another site."
+    if method not in SAFE_METHODS and csrf in _FORGED:
+        yield 403, _FORGED[csrf]
     if plan.user is not None and plan.user.is_required:
         yield 401, "The client is not logged in."
     if plan.content is not None:

@@ -16,8 +16,9 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import METHODS, handlers_of
+from django_routehandlers.handlers.dispatch import csrf_rule_of, handlers_of, middleware_of
 from django_routehandlers.handlers.exports import is_documented
+from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
 from django_routehandlers.openapi.operations import SESSION, natural_id, operation_of, tag_of
@@ -64,6 +65,8 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 entry.template,
                 schemas,
                 operation_id=operation_id,
+                csrf=csrf_rule_of(entry.served.view),
+                has_middleware=bool(middleware_of(entry.served.view)),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
         components: dict[str, Any] = {"schemas": schemas.used_by(paths)}

@@ -33,8 +33,10 @@ def operation_of(
     schemas: Schemas,
     *,
     operation_id: str,
+    csrf: str = "origin",
+    has_middleware: bool = False,
 ) -> Object:
-    """Return the Operation Object of one handler at one path."""
+    """Return the Operation Object of one handler at one path. For the last two see ``responses_of()``."""
     plan = handler.plan
     operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
     operation.update(_words(handler.function))
@@ -45,7 +47,9 @@ def operation_of(
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
-    operation["responses"] = responses_of(handler, method, template.parameters, schemas)
+    operation["responses"] = responses_of(
+        handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
+    )
     operation.update(_security(plan))
     return operation
 

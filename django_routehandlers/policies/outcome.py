@@ -5,13 +5,17 @@ The middleware sees the finished response, and so has the last word; the view kn
 response that another middleware put in the place of the view's has no outcome.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from django_routehandlers.policies.cache_control import PRIVATE, public_cache_control
+from django_routehandlers.policies.cache_control import PRIVATE, parse_cache_control, public_cache_control
 from django_routehandlers.policies.cache_status import CacheStatus
+
+# Fields for caches of one kind, which those read in the place of Cache-Control (RFC 9213).
+_TARGETED = ("cdn-cache-control", "surrogate-control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,16 @@ class CacheOutcome:
     """What ``Cache-Control`` says of a public response, made once for all the hits of which it is true."""
     status_text: str = field(init=False, repr=False, compare=False)
     """*status* as text, made once as well."""
+    _private: "CacheOutcome | None" = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def for_one_client(self) -> "CacheOutcome":
+        """The same outcome, of a response that something has let one client have, and may refuse the next one."""
+        if not self.is_public and not self.keeps_words:
+            return self
+        if self._private is None:
+            object.__setattr__(self, "_private", replace(self, is_public=False, keeps_words=False))
+        return cast("CacheOutcome", self._private)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_control", public_cache_control(self.lifetime, self.window))
@@ -70,6 +84,19 @@ def leave_outcome(
         left["route_cache_content"] = content
     vars(response)["route_cache"] = left["route_cache"] = outcome
     left["route_cache_etag"] = response.headers.get("ETag")
+
+
+def leave_content(request: HttpRequest, content: bytes | None) -> None:
+    """Leave the content that the entity tag of the response stands for; ``None`` where that is unknown."""
+    vars(request)["route_cache_content"] = content
+
+
+def withdraw(response: HttpResponseBase) -> None:
+    """Take back every word that lets a cache which serves several users store the response."""
+    if parse_cache_control(response.headers.get("Cache-Control", "")).lets_others_store:
+        response.headers["Cache-Control"] = PRIVATE
+    for name in [name for name in response.headers if name.lower().endswith(_TARGETED)]:
+        del response.headers[name]
 
 
 def is_routed(request: HttpRequest) -> bool:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.routing.conflicts import find_conflicts
+from django_routehandlers.routing.folder_file import FolderFile, by_place
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import Segment, SegmentError, SegmentKind, is_private, parse_segment
 
 ROUTE_FILE = "route.py"
+MIDDLEWARE_FILE = "middleware.py"
 ROUTES_DIRECTORY = "routes"
 
 
@@ -38,6 +40,7 @@ class RouteTree:
     routes: tuple[Route, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     directories: tuple[RoutesDirectory, ...] = ()
+    folder_files: tuple[FolderFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,35 @@ def discover_routes(directories: Iterable[RoutesDirectory]) -> RouteTree:
     """Walk the directories and return their routes, sorted, with every mistake in their names."""
     found = tuple(directories)
     routes: list[Route] = []
+    folder_files: list[FolderFile] = []
     mistakes: list[Mistake] = []
     for item in (item for directory in found for item in _walk(directory)):
         if isinstance(item, Mistake):
             mistakes.append(item)
+        elif isinstance(item, FolderFile):
+            folder_files.append(item)
         else:
             routes.append(item)
     mistakes.extend(find_conflicts(routes))
+    mistakes.extend(_around_nothing(folder_files, routes))
     ordered = sorted(routes, key=lambda route: (match_order(route), route.file))
-    return RouteTree(tuple(ordered), tuple(sorted(mistakes)), found)
+    return RouteTree(
+        tuple(ordered), tuple(sorted(mistakes)), found, tuple(sorted(folder_files, key=lambda one: one.file))
+    )
 
 
-def _walk(directory: RoutesDirectory) -> Iterator[Route | Mistake]:
+def _around_nothing(files: Iterable[FolderFile], routes: Iterable[Route]) -> Iterator[Mistake]:
+    alone = dict(by_place(files))
+    for route in routes:
+        for depth in range(len(route.folders) + 1):
+            alone.pop((route.root, route.folders[:depth]), None)
+    for one in alone.values():
+        what = f"{MIDDLEWARE_FILE} is around no route: there is no {ROUTE_FILE} at or below its folder."
+        remedy = "Move it into the folder of the routes that are meant, or remove it."
+        yield Mistake(one.file, 0, "W100", one.id, what, remedy)
+
+
+def _walk(directory: RoutesDirectory) -> Iterator[Route | FolderFile | Mistake]:
     pending: list[_Folder] = []
     start = _start(directory)
     if isinstance(start, Mistake):
@@ -115,25 +135,31 @@ def _start(directory: RoutesDirectory) -> _Folder | Mistake:
     return root
 
 
-def _enter(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Route | Mistake | None:
+def _enter(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Route | FolderFile | Mistake | None:
     if entry.is_dir():
         return None if is_private(entry.name) else _enter_folder(folder, entry)
-    if entry.name == ROUTE_FILE:
+    if entry.name in (ROUTE_FILE, MIDDLEWARE_FILE):
         return _enter_file(folder, entry)
     # Case only, and the plural: what a slip of the keyboard leaves. Backups (route.py~) are not meant.
     if entry.name.casefold() in ("route.py", "routes.py"):
         what = f"{entry.name} is not a route: only a file named {ROUTE_FILE} is."
         return folder.mistake("W017", what, f"Rename it to {ROUTE_FILE}, or give it another name.", name=entry.name)
+    if entry.name.casefold() in ("middleware.py", "middlewares.py"):
+        what = f"{entry.name} is around no route: only a file named {MIDDLEWARE_FILE} is."
+        remedy = f"Rename it to {MIDDLEWARE_FILE}, or give it another name."
+        return folder.mistake("W101", what, remedy, name=entry.name)
     return None
 
 
-def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | Mistake:
+def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | FolderFile | Mistake:
     if not entry.is_file():
-        what = f"{ROUTE_FILE} is not a regular file."
+        what = f"{entry.name} is not a regular file."
         return folder.mistake("E015", what, "Replace it by a file, or remove it.", name=entry.name)
     if entry.is_symlink() and (refusal := _refused_link(folder.trail, os.path.realpath(entry.path))):
         return folder.mistake("W018", refusal, "Replace the link by a file.", name=entry.name)
     directory = folder.directory
+    if entry.name == MIDDLEWARE_FILE:
+        return FolderFile(directory.app, directory.package, directory.path, folder.folders, entry.path)
     return Route(
         directory.app,
         directory.package,

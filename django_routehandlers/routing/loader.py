@@ -1,5 +1,5 @@
 """
-Turn a ``route.py`` file into the module that it is, once, under one name.
+Turn a ``route.py`` or ``middleware.py`` file into the module that it is, once, under one name.
 
 The import system does the work: the folders between an app and its file are made packages
 under names that it can take, then the file is imported as any module is. Relative imports,
@@ -18,46 +18,51 @@ from pathlib import Path
 from types import ModuleType
 
 from django_routehandlers.exceptions import Mistake
+from django_routehandlers.routing.folder_file import FolderFile
 from django_routehandlers.routing.route import Route
 
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
+Source = Route | FolderFile
+"""A file of a ``routes/`` directory that is imported."""
 
-def module_name(route: Route) -> str:
+
+def module_name(source: Source) -> str:
     """
-    Return the one name of a route's module in ``sys.modules``.
+    Return the one name of a file's module in ``sys.modules``.
 
     A dot separates packages, so a dot in a folder's name is written ``%2E``:
     ``docs/[...slug]/route.py`` of the app ``shop`` is ``shop.routes.docs.[%2E%2E%2Eslug].route``.
     """
-    return ".".join([route.package, *map(_importable, route.folders), "route"])
+    stem = os.path.basename(source.file).removesuffix(".py")
+    return ".".join([source.package, *map(_importable, source.folders), stem])
 
 
 def _importable(folder: str) -> str:
     return folder.replace(".", "%2E")
 
 
-def load_module(route: Route) -> ModuleType | Mistake:
-    """Import the file of a route, or return what keeps it from being imported."""
-    name = module_name(route)
+def load_module(source: Source) -> ModuleType | Mistake:
+    """Import a file, or return what keeps it from being imported."""
+    name = module_name(source)
     try:
-        _import_folders(route)
+        _import_folders(source)
         module = importlib.import_module(name)
-        is_own = module.__file__ is not None and os.path.samefile(module.__file__, route.file)
+        is_own = module.__file__ is not None and os.path.samefile(module.__file__, source.file)
     except (Exception, SystemExit) as error:
-        return _failed(route, error)
+        return _failed(source, error)
     if not is_own:
         what = f"the module {name} is {module.__file__} already."
         remedy = "Let no other package have the name of the app's routes directory."
-        return Mistake(route.file, 0, "E030", route.id, what, remedy)
+        return Mistake(source.file, 0, "E030", source.id, what, remedy)
     return module
 
 
-def _import_folders(route: Route) -> None:
-    name, path = route.package, route.root
+def _import_folders(source: Source) -> None:
+    name, path = source.package, source.root
     _import_folder(name, path)
-    for folder in route.folders:
+    for folder in source.folders:
         name, path = f"{name}.{_importable(folder)}", os.path.join(path, folder)
         _import_folder(name, path)
 
@@ -102,25 +107,25 @@ def _new_package(name: str, path: str) -> ModuleType:
     return module
 
 
-def _failed(route: Route, error: BaseException) -> Mistake:
-    file, line = _place(route, error)
+def _failed(source: Source, error: BaseException) -> Mistake:
+    file, line = _place(source, error)
     reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0].removesuffix(".")
     what = f"the file cannot be imported: {type(error).__name__}{': ' if reason else ''}{reason}."
     linecache.checkcache(file)
-    source = linecache.getline(file, line).strip() if line else ""
-    return Mistake(file, line, "E030", route.id, what, f"Mend the line `{source}`." if source else "Mend the file.")
+    text = linecache.getline(file, line).strip() if line else ""
+    return Mistake(file, line, "E030", source.id, what, f"Mend the line `{text}`." if text else "Mend the file.")
 
 
-def _place(route: Route, error: BaseException) -> tuple[str, int]:
+def _place(source: Source, error: BaseException) -> tuple[str, int]:
     """Return the file and line to mend: the innermost of the project's own, helpers included."""
     if isinstance(error, SyntaxError) and error.filename and os.path.isfile(error.filename):
         return error.filename, error.lineno or 0
-    app = os.path.dirname(route.root) + os.sep
+    app = os.path.dirname(source.root) + os.sep
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(app) or _is_written_here(frame.filename)]
     for frame in own[-1:]:
         return frame.filename, frame.lineno or 0
-    return route.file, 0
+    return source.file, 0
 
 
 def _is_written_here(file: str) -> bool:

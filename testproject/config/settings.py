@@ -99,5 +99,8 @@ LOGGING = {
     "root": {"handlers": ["terminal"]},
 }
 
+# What opens shop/routes/api/(staff)/: of a demo, and known to everybody.
+STAFF_KEYS = os.environ.get("STAFF_KEYS", "oak-and-ash").split(",")
+
 # Other shops that may read our stock from the browser, see shop/routes/api/stock/route.py.
 PARTNER_ORIGINS = ["https://partner.example", "http://localhost:3000"]

@@ -13,7 +13,7 @@ from django.core.management.color import no_style
 from django.urls import URLResolver, get_resolver
 
 from django_routehandlers.exceptions import RoutesError
-from django_routehandlers.handlers.dispatch import METHODS
+from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.listing.explain import RouteAnswer, explain_url
 from django_routehandlers.listing.explain_text import explanation_as_json, explanation_lines
 from django_routehandlers.listing.mounts import NOWHERE, Mount, find_mounts

@@ -1,0 +1,23 @@
+"""For programs of the staff: a key in Authorization opens all routes at and below this folder."""
+
+from collections.abc import Awaitable, Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+
+from django_routehandlers import JSONResponse
+
+
+async def middleware(request: HttpRequest, call_next: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> HttpResponse:
+    """Let those in who have a key. It runs before the cache, so that nobody else gets what is in it."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    # Each of them, so that the time it takes does not tell which one is nearly right.
+    known = [constant_time_compare(key, one) for one in settings.STAFF_KEYS]
+    if scheme.lower() == "bearer" and any(known):
+        return await call_next(request)
+    return JSONResponse(
+        {"type": "about:blank", "title": "Unauthorized", "status": 401},
+        status=401,
+        headers={"Content-Type": "application/problem+json", "WWW-Authenticate": 'Bearer realm="staff"'},
+    )

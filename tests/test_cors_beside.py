@@ -1,0 +1,131 @@
+"""CORS of routes beside others: middleware that answers first, other CORS policies, servers that log users in."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client
+from django.utils.decorators import sync_and_async_middleware
+
+from conftest import Site
+from django_routehandlers import CORS
+from django_routehandlers.handlers.functions import is_coroutine_function
+
+A, B, EVIL = "https://a.example", "https://b.example", "https://evil.example"
+OURS = "django_routehandlers.middleware.CacheControlMiddleware"
+CORSHEADERS = "corsheaders.middleware.CorsMiddleware"
+HEAD = "from django_routehandlers import CORS\n\ncors = CORS([{origins}]{more})\n\n\n"
+ROUTE = "async def GET(request):\n    return 1\n\n\nasync def POST(request):\n    return 2\n"
+WITH_CREDENTIALS = HEAD.format(origins=repr(A), more=", credentials=True") + ROUTE
+WITHOUT = HEAD.format(origins=repr(A), more="") + ROUTE
+
+
+def access(response: Any) -> dict[str, str]:
+    found = {name.title(): value for name, value in response.items()}
+    return {name: value for name, value in found.items() if name.startswith("Access-Control-")}
+
+
+def client() -> Client:
+    return Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+
+@sync_and_async_middleware
+def guard(get_response: Any) -> Any:
+    """Refuse whoever has no key, before Django looks for a view."""
+
+    def judge(request: HttpRequest) -> HttpResponse | None:
+        return None if "key" in request.headers else HttpResponse(status=401)
+
+    if not is_coroutine_function(get_response):
+        return lambda request: judge(request) or get_response(request)
+
+    async def middleware(request: HttpRequest) -> Any:
+        return judge(request) or await get_response(request)
+
+    return middleware
+
+
+LOGIN = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+]
+
+
+@pytest.mark.parametrize("others", [[f"{__name__}.guard"], LOGIN], ids=["before the view is found", "after it"])
+@pytest.mark.parametrize("origin", [A, EVIL, None])
+def test_answer_of_a_middleware_in_front_has_the_fields(site: Site, others: list[str], origin: str | None) -> None:
+    """Invariants 82 and 83: the page can read why it was refused."""
+    site.settings.MIDDLEWARE = [OURS, *others]
+    site.serve({"x/route.py": WITH_CREDENTIALS, "plain/route.py": ROUTE})
+    headers = {} if origin is None else {"Origin": origin}
+    response = client().get("/x", headers=headers)
+    assert response.status_code in (302, 401)
+    expected = {"Access-Control-Allow-Origin": A, "Access-Control-Allow-Credentials": "true"} if origin == A else {}
+    assert access(response) == expected
+    assert "Origin" in response.headers.get("Vary", "").split(", ")
+    plain = client().get("/plain", headers=headers)
+    assert access(plain) == {}
+    assert "Origin" not in plain.headers.get("Vary", "").split(", ")
+
+
+def test_answer_of_a_middleware_in_front_has_the_fields_on_a_loop(site: Site) -> None:
+    """Invariant 83."""
+    site.settings.MIDDLEWARE = [OURS, f"{__name__}.guard"]
+    site.serve({"x/route.py": WITH_CREDENTIALS})
+    response = asyncio.run(AsyncClient().get("/x", headers={"Origin": A}))
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (401, A)
+
+
+def test_a_policy_for_everybody_of_another_is_not_mixed_with_credentials(site: Site) -> None:
+    """Invariant 81: ``*`` never stands beside credentials."""
+    site.settings.INSTALLED_APPS = [*site.settings.INSTALLED_APPS, "corsheaders"]
+    site.settings.MIDDLEWARE = [OURS, CORSHEADERS]
+    site.settings.CORS_ALLOW_ALL_ORIGINS = True
+    site.serve({"x/route.py": WITH_CREDENTIALS})
+    assert access(client().get("/x", headers={"Origin": EVIL})) == {"Access-Control-Allow-Origin": "*"}
+    assert access(client().get("/x", headers={"Origin": A})) == {"Access-Control-Allow-Origin": "*"}
+
+
+def test_fields_that_the_handler_wrote_itself_stand(site: Site) -> None:
+    """Invariant 81."""
+    text = HEAD.format(origins=f"{A!r}, {B!r}", more=", credentials=True") + (
+        "from django_routehandlers import JSONResponse\n\n\n"
+        f"async def GET(request):\n    return JSONResponse(1, headers={{'Access-Control-Allow-Origin': '{B}'}})\n"
+    )
+    site.serve({"x/route.py": text})
+    assert access(client().get("/x", headers={"Origin": A})) == {"Access-Control-Allow-Origin": B}
+
+
+@pytest.mark.parametrize(("text", "status"), [(WITHOUT, 403), (WITH_CREDENTIALS, 200)])
+def test_user_that_the_server_logged_in_needs_credentials(site: Site, text: str, status: int) -> None:
+    """Invariant 59: Kerberos and client certificates are the browser's doing, as cookies are."""
+    site.serve({"x/route.py": text})
+    headers = {"Origin": A, "Sec-Fetch-Site": "cross-site"}
+    assert client().post("/x", headers=headers, REMOTE_USER="ada").status_code == status
+    assert client().post("/x", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"origins": "*", "origin_regexes": ["https://.*"]}, r'CORS\(origin_regexes=…\): origins="\*" stands alone'),
+        ({"origins": "*", "origin_regexes": ["("]}, r'CORS\(origin_regexes=…\): origins="\*" stands alone'),
+        (
+            {"origins": [A], "expose_headers": ["*"], "credentials": True},
+            r'CORS\(expose_headers=…\): "\*" is a name like any other where credentials are',
+        ),
+    ],
+)
+def test_star_that_would_mean_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:
+    """Invariant 81, and Fetch: ``*`` is a wildcard for requests without credentials alone."""
+    with pytest.raises(ValueError, match=message):
+        CORS(**arguments)
+
+
+def test_an_origin_longer_than_any_host_is_not_held_against_patterns() -> None:
+    """Invariant 81: a pattern that goes back and forth is given no text to do so in."""
+    policy = CORS(origin_regexes=[r"https://(a+)+\.example"])
+    assert policy.allows("https://aaa.example")
+    assert not policy.allows("https://" + "a" * 300 + ".example")
