@@ -27,7 +27,8 @@ class Shutdown:
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self._callback = callback
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop on which requests are answered."""
         self._waiting: asyncio.Task[None] | None = None
         self.has_begun = False
         """Whether the server has been told to stop."""
@@ -40,9 +41,9 @@ class Shutdown:
         stay in force, each behind one of ours.
         """
         loop = asyncio.get_running_loop()
-        if loop is self._loop:
+        if loop is self.loop:
             return
-        self._loop, self.has_begun = loop, False
+        self.loop, self.has_begun = loop, False
         if (wait := wait_for_end(send)) is not None:
             self._waiting = loop.create_task(self._tell_after(wait))
         elif current_thread() is main_thread():

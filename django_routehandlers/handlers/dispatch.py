@@ -17,6 +17,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.handlers.after import Deferred
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
@@ -137,12 +138,18 @@ def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGe
 
     async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
+        deferred = None if method in cached else Deferred(request, table)
+        streams: bool | None = None
         try:
             response = await answer(request, method, segments)
-            if response.streaming:
+            if streams := response.streaming:
                 response = await start_on_loop(request, response)
         except Exception as error:
+            streams = None
             response = answer_failure(error, request)
+        finally:
+            if deferred is not None:
+                deferred.leave(streams=streams)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
@@ -166,12 +173,18 @@ def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet
 
     def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
+        deferred = None if method in cached else Deferred(request, table)
+        streams: bool | None = None
         try:
             response = answer(request, method, segments)
-            if response.streaming:
+            if streams := response.streaming:
                 response = start(request, response)
         except Exception as error:
+            streams = None
             response = answer_failure(error, request)
+        finally:
+            if deferred is not None:
+                deferred.leave(streams=streams)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
