@@ -13,8 +13,8 @@ class Request:
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": method,
-            "path": target,
-            "query_string": b"",
+            "path": target.partition("?")[0],
+            "query_string": target.partition("?")[2].encode(),
             "headers": [(b"host", b"testserver")],
         }
         self.messages: list[Any] = []
