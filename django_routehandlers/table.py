@@ -101,7 +101,7 @@ def _load(route: Route, converters: Mapping[str, Converter], config: Config, fou
         found.append(module)
         return None
     exports = read_exports(module)
-    handlers, faults = _bind(route, exports)
+    handlers, faults = _bind(route, exports, config)
     found.extend(
         Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
         for fault in (*exports.faults, *faults)
@@ -135,9 +135,10 @@ def _cache(
     return cached, policy, reader.faults
 
 
-def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list[Fault]]:
+def _bind(route: Route, exports: Exports, config: Config) -> tuple[dict[str, BoundHandler], list[Fault]]:
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
+    max_duration = config.MAX_DURATION if exports.max_duration == "default" else exports.max_duration
     for method, function in exports.handlers.items():
         try:
             plan, wrong = plan_handler(function, route.segments, route.file, method=method)
@@ -147,7 +148,7 @@ def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list
             remedy = "Write a plain function, with annotations that pydantic knows."
             faults.append(Fault("E056", line_of(function, route.file), what, remedy))
             continue
-        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})")
+        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})", max_duration)
         bound[method] = handler
         for fault in (*wrong, *unclear):
             faults.append(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy))

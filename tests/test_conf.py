@@ -44,7 +44,8 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "Known settings: TRAILING_SLASH, PREFIXES, OPENAPI_PATH, OPENAPI_UI_PATH, OPENAPI_UI, "
                     "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, STREAM_HEARTBEAT, "
                     "CACHE_ENABLED, CACHE, DEFAULT_REVALIDATE, CACHE_CONTEXT, BUILD_ID, LOCAL_TIER, LOCAL_TIER_SIZE, "
-                    "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT, WORKER_THREADS.",
+                    "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT, WORKER_THREADS, "
+                    "MAX_DURATION, MAX_OVERDUE_THREADS.",
                 )
             ],
         ),

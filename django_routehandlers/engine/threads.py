@@ -7,9 +7,8 @@ for hours needs none between its events, so a resting one has given it back.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from contextvars import Context, ContextVar
@@ -19,8 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import Error, close_old_connections, connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_routehandlers.engine.used_connections import is_due, is_in_transaction, is_open, used_connections
 from django_routehandlers.engine.workers import Worker, WorkerPool, worker_pool
 
 _UNSET = object()
@@ -44,6 +43,9 @@ class RequestThread(Executor):
         self._is_asking = False
         self._queued: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._calls = 0
+        self._running: Future[Any] | None = None
+        # Calls that go on without their request, each with its thread.
+        self._left: dict[Future[Any], Worker] = {}
         self._is_new, self._is_tidy, self._is_due = True, False, False
         self._rests = self._has_ended = self._is_connected = False
 
@@ -86,9 +88,25 @@ class RequestThread(Executor):
         with self._lock:
             self._rests = True
             # A sync middleware waits on the thread for the view, and lends it to the view's own calls.
-            if self._worker is None or (self._calls and not _is_lent()):
+            if self._worker is None or (self._calls and not is_lent()):
                 return
         await sync_to_async(self._tidy_up)()
+
+    def let_go(self) -> bool:
+        """
+        Leave the thread to the call that runs on it, and borrow another for the next call.
+
+        Returns:
+            Whether a call runs. Its thread is given back when it ends.
+        """
+        with self._lock:
+            if self._worker is None or self._running is None:
+                return False
+            self._left[self._running] = self._worker
+            self._calls -= 1
+            self._running = self._worker = None
+            self._is_new, self._is_connected, self._is_due = True, False, False
+            return True
 
     def let_others_work(self) -> None:
         """Let other requests have a thread in the place of this one's, which only waits."""
@@ -143,6 +161,7 @@ class RequestThread(Executor):
         if not call.set_running_or_notify_cancel():
             # Its callbacks have run when it was cancelled.
             return
+        self._running = call
         if self._is_new:
             self._is_new = False
             # What Django's own receivers of request_started do.
@@ -151,26 +170,29 @@ class RequestThread(Executor):
         try:
             result = fn()
         except BaseException as error:
-            self._note_connections()
+            self._note_connections(call)
             call.set_exception(error)
             # A traceback holds this frame, and this frame would hold the traceback.
             del call
         else:
-            self._note_connections()
+            self._note_connections(call)
             call.set_result(result)
 
-    def _note_connections(self) -> None:
+    def _note_connections(self, call: "Future[Any]") -> None:
+        if call in self._left:
+            # This thread is the request's no more.
+            return
         # Known for every call: the request may come to rest right behind this line. A connection that is
         # open once they are tidied up is for whoever borrows the thread next.
-        counts, self._is_tidy = (_is_in_transaction if self._is_tidy else _is_open), False
-        used = _used_connections()
+        counts, self._is_tidy = (is_in_transaction if self._is_tidy else is_open), False
+        used = used_connections()
         self._is_connected = any(map(counts, used))
         # To close what need not be closed would take another change of threads.
-        self._is_due = any(map(_is_due, used))
+        self._is_due = any(map(is_due, used))
 
     def _tidy_up(self) -> None:
-        for connection in _used_connections():
-            if not _is_in_transaction(connection):
+        for connection in used_connections():
+            if not is_in_transaction(connection):
                 # One that the server has dropped is gone even if closing it fails.
                 with suppress(Error):
                     connection.close_if_unusable_or_obsolete()
@@ -178,13 +200,18 @@ class RequestThread(Executor):
 
     def _count(self, call: "Future[Any]") -> None:
         with self._lock:
+            if (worker := self._left.pop(call, None)) is not None:
+                worker.submit(self._end, worker)
+                return
+            if self._running is call:
+                self._running = None
             self._calls -= 1
             self._give_back()
 
     def _end(self, worker: Worker) -> None:
         try:
             close_old_connections()
-            for connection in _used_connections():
+            for connection in used_connections():
                 if connection.in_atomic_block:
                     # Whoever opened the block was cancelled. The next request must not continue it.
                     connection.close()
@@ -238,7 +265,7 @@ class own_thread:
 
 def has_thread() -> bool:
     """Return whether sync calls made here have a thread already: that of sync code around, or of a context."""
-    return _is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
+    return is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
 
 
 def is_on_loop() -> bool:
@@ -262,32 +289,10 @@ def keep_thread(context: Context) -> None:
         value: object = variable.get(_UNSET)
         if value is not _UNSET:
             context.run(variable.set, value)
-    if _is_lent():
+    if is_lent():
         context.run(setattr, AsyncToSync.executors, "current", AsyncToSync.executors.current)
 
 
-def _is_lent() -> bool:
+def is_lent() -> bool:
+    """Return whether sync code around waits, and lends its thread to the sync calls made here."""
     return getattr(AsyncToSync.executors, "current", None) is not None
-
-
-def _used_connections() -> Sequence[BaseDatabaseWrapper]:
-    return connections.all(initialized_only=True)
-
-
-def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    return connection.connection is not None
-
-
-def _is_due(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a connection is to be closed, or looked after, when its thread is given back."""
-    close_at: float | None = connection.close_at
-    return _is_open(connection) and (
-        _is_in_transaction(connection)
-        or connection.errors_occurred
-        or (close_at is not None and time.monotonic() >= close_at)
-    )
-
-
-def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    # Without autocommit there is a transaction that no block of Django's knows of.
-    return _is_open(connection) and (connection.in_atomic_block or not connection.autocommit)

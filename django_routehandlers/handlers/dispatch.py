@@ -7,7 +7,7 @@ under ASGI and directly under WSGI; any other route is an async view. A route th
 both, so that what is kept is served on the event loop, or in the thread, that is there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
 from django_routehandlers.handlers.failures import answer_failure
+from django_routehandlers.handlers.limited import limited
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
@@ -71,9 +72,11 @@ def make_view(
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
     view: Any = _finished(kinds[0](table, answers, allow), handlers, module, cached, policy)
-    if not answers:
+    is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
+    if not answers and not is_limited:
         return Views(view, view, view)
-    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind.
+    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind. And
+    # who waits for a thread, not to be too long, has to be on the loop.
     twin: Any = _finished(kinds[1](table, answers, allow), handlers, module, cached, policy)
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
@@ -119,10 +122,11 @@ def cached_get_of(view: View) -> CachedGet | None:
 
 def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
     calls = {method: handler.async_call() for method, handler in table.items()}
+    cached_calls = {method: _cached_call(one) for method, one in cached.items()}
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and _is_as_sent(request, method):
-            return await cached[method].aanswer(request, segments)
+            return await cached_calls[method](request, segments)
         ready = _before(request, segments, table, allow)
         if isinstance(ready, HttpResponseBase):
             return ready
@@ -153,6 +157,14 @@ def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGe
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
+
+
+def _cached_call(cached: CachedGet) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """Return what answers from the cache on the event loop: who waits for the run of another has a limit, too."""
+    handler = cached.handler
+    if handler.max_duration is None:
+        return cached.aanswer
+    return limited(cached.aanswer, handler.max_duration, handler.label)
 
 
 def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:

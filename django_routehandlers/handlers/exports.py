@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, cast
 
+from django_routehandlers.conf import is_duration
 from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.dispatch import METHODS
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 
-CONFIG_NAMES = ("name", "openapi", *CACHE_NAMES)
+CONFIG_NAMES = ("name", "openapi", "max_duration", *CACHE_NAMES)
 """Module variables that configure a route."""
-PLANNED_CONFIG_NAMES = ("cors", "csrf", "max_duration")
+PLANNED_CONFIG_NAMES = ("cors", "csrf")
 """Module variables that have no effect yet: a warning says so."""
 _NO_HANDLERS = ("TRACE", "CONNECT", "QUERY")
 
@@ -33,6 +34,8 @@ class Exports:
     """Method → function, in the order of ``METHODS``."""
     name: str | None
     """The URL name that the file gives itself."""
+    max_duration: float | Literal["default"] | None
+    """Seconds that its handlers may take; ``None`` for any time, whatever the setting says."""
     cache: dict[str, Any]
     """Those of ``CACHE_NAMES`` that the file defines, or imports."""
     line_of: Callable[[str], int]
@@ -59,10 +62,18 @@ def read_exports(module: ModuleType) -> Exports:
         what = "the file defines no handler. A route answers at least one method."
         faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
     name, wrong = _name(module)
-    faults.extend([*wrong, *_openapi(module)])
+    max_duration, too_wrong = _max_duration(module)
+    faults.extend([*wrong, *_openapi(module), *too_wrong])
     line_of_name = partial(_line, module, with_imports=True)
     cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
-    return Exports(handlers, name, cache, line_of_name, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+    return Exports(
+        handlers,
+        name,
+        max_duration,
+        cache,
+        line_of_name,
+        tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))),
+    )
 
 
 def is_documented(module: ModuleType) -> bool:
@@ -86,6 +97,18 @@ def _openapi(module: ModuleType) -> Iterator[Fault]:
     if not isinstance(value, bool) and (line := _line(module, "openapi")):
         what = f"openapi is {value!r}. It is False where the OpenAPI document leaves the route out, else True."
         yield Fault("E035", line, what, "Write `openapi = False`, or name it `_openapi` if it is yours.")
+
+
+def _max_duration(module: ModuleType) -> tuple[float | Literal["default"] | None, list[Fault]]:
+    line = _line(module, "max_duration", with_imports=True)
+    value: object = vars(module).get("max_duration", "default")
+    if not line or value == "default":
+        return "default", []
+    if is_duration(value):
+        return cast("float | None", value), []
+    what = f"max_duration is {value!r}. It is a number of seconds above 0, or None for any time."
+    remedy = "Write `max_duration = 10`, or name it `_max_duration` if it is yours."
+    return "default", [Fault("E120", line, what, remedy)]
 
 
 def _suspects(module: ModuleType) -> Iterator[Fault]:

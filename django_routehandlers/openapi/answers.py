@@ -45,7 +45,7 @@ def responses_of(handler: BoundHandler, method: str, parameters: tuple[PathParam
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler.plan, method, parameters, schemas):
+    for status, problem, content in _problems(handler, method, parameters, schemas):
         _add(found, str(status), problem, {**content, **anywhere})
     if returns.is_open or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
@@ -88,11 +88,14 @@ def _content(answer: Answer, schemas: Schemas) -> Object:
 
 
 def _problems(
-    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
+    handler: BoundHandler, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas
 ) -> Iterator[tuple[int, Object, Object]]:
-    """Yield status, response and content of the problems that are answered before the handler is called."""
-    content = plan.content
-    for status, why in _statuses(plan, method, parameters, schemas):
+    """Yield status, response and content of the problems that are answered in the place of the handler."""
+    content = handler.plan.content
+    statuses = list(_statuses(handler.plan, method, parameters, schemas))
+    if handler.max_duration is not None:
+        statuses.append((504, "The handler takes too long."))
+    for status, why in statuses:
         problem: Object = {"description": f"{Problem.from_status(status).title}. {why}"}
         if headers := _headers(status, content):
             problem["headers"] = headers
