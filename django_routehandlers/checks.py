@@ -33,7 +33,7 @@ def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
     found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
-    return [*found, *_cache_settings(), *_middleware(table)]
+    return [*found, *_cache_settings(), *_middleware(table), *_threads()]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -127,6 +127,17 @@ def _middleware(table: RouteTable) -> Iterator[CheckMessage]:
     elif places[0] > 0:
         what = f"{settings.MIDDLEWARE[places[0]]} is not the first entry, so it does not see what those before it do."
         yield Warning(f"MIDDLEWARE: {what}", hint="Move it to the beginning.", id=f"{TAG}.W062")
+
+
+def _threads() -> Iterator[CheckMessage]:
+    config = get_config()
+    if config.MAX_OVERDUE_THREADS >= config.WORKER_THREADS:
+        what = "handlers behind their time may take all of the WORKER_THREADS, and no request would get one."
+        yield Warning(
+            f"{SETTING}['MAX_OVERDUE_THREADS']: {what}",
+            hint=f"Write a number well below {config.WORKER_THREADS}, such as {max(1, config.WORKER_THREADS // 4)}.",
+            id=f"{TAG}.W120",
+        )
 
 
 def _caches(table: RouteTable) -> bool:

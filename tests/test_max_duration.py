@@ -515,6 +515,14 @@ def test_a_setting_that_is_no_number_is_a_mistake(site: Site, name: str) -> None
     assert site.mistakes() == [("E001", f"ROUTEHANDLERS['{name}']")]
 
 
+@pytest.mark.parametrize(("threads", "found"), [(10, [("W120", "ROUTEHANDLERS['MAX_OVERDUE_THREADS']")]), (11, [])])
+def test_overdue_threads_that_may_be_all_threads_are_warned_of(
+    site: Site, threads: int, found: list[tuple[str, str]]
+) -> None:
+    site.settings.ROUTEHANDLERS = {"WORKER_THREADS": threads}
+    assert site.mistakes() == found
+
+
 def test_the_document_lists_the_504(site: Site) -> None:
     site.serve({"x/route.py": WAITS, "y/route.py": "def GET(request):\n    return 1\n"})
     paths = json.loads(site.client.get("/openapi.json").content)["paths"]

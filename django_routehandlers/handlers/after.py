@@ -136,7 +136,9 @@ class Deferred:
         """Do what is to be done, now that the response has been sent, and what is added from here on."""
         with _LOCK:
             self._start = start
-        start(self.arun_alone)
+            self._is_over = not self._calls
+        if not self._is_over:
+            start(self.arun_alone)
 
     async def arun_alone(self) -> None:
         """Do what is to be done, each on a thread of its own."""
@@ -175,6 +177,9 @@ class Deferred:
                     call.run()
                 except Exception:
                     self._log(call)
+            if _current.get() is self:
+                # Under WSGI the next request of the thread has the same context, and should not keep this one.
+                _current.set(_NOWHERE)
 
     async def _arun(self, run: Callable[[Call], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
