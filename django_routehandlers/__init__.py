@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         revalidate_path,
         revalidate_tag,
     )
+    from django_routehandlers.handlers.after import after
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.policies.cors import CORS
     from django_routehandlers.responses.event_stream import EventStreamResponse
@@ -35,6 +36,7 @@ __all__ = [
     "JSONResponse",
     "NDJSONResponse",
     "ServerSentEvent",
+    "after",
     "arevalidate_path",
     "arevalidate_tag",
     "cached",
@@ -50,6 +52,8 @@ def __getattr__(name: str) -> object:
             module = "django_routehandlers.policies.cors"
         case "Cookie" | "Form" | "Header":
             module = "django_routehandlers.handlers.markers"
+        case "after":
+            module = "django_routehandlers.handlers.after"
         case "EventStreamResponse":
             module = "django_routehandlers.responses.event_stream"
         case "JSONResponse":

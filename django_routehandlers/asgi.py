@@ -28,6 +28,7 @@ from django.utils import translation
 from django_routehandlers.caching.current import drain_refreshes
 from django_routehandlers.conf import get_config
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
+from django_routehandlers.engine.background import Background
 from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, TooLate, stated_length, stop_arriving
 from django_routehandlers.engine.handler import EngineHandler
 from django_routehandlers.engine.internals import unknown_internals
@@ -36,6 +37,7 @@ from django_routehandlers.engine.shared_caches import shared_caches
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.threads import request_thread
 from django_routehandlers.engine.workers import worker_pool
+from django_routehandlers.handlers.after import SCOPE_KEY, end_request
 from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.lines import LinesBody
@@ -45,6 +47,9 @@ from django_routehandlers.responses.open_streams import open_streams, request_st
 from django_routehandlers.responses.stream import StreamResponse
 from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.table import current_table
+
+AFTER_GRACE = 10.0
+"""Seconds for which a server that stops waits for what was given to ``after()``; the rest is cancelled, and logged."""
 
 _logger = logging.getLogger("django_routehandlers")
 _Created = tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]
@@ -66,7 +71,8 @@ def get_asgi_application() -> ASGIHandler:
 
     A stream of a route whose producer is async holds no thread while it waits. When the server
     stops, streams are broken off: an event stream would keep it from ending. Refreshes of the route
-    cache are waited for, for five seconds at most, by servers that have a lifespan protocol.
+    cache are waited for, for five seconds at most, by servers that have a lifespan protocol, and what
+    was given to ``after()`` for ten.
     """
     django.setup(set_prefix=False)
     if unknown := unknown_internals():
@@ -86,11 +92,13 @@ class RouteASGIHandler(EngineHandler):
     def __init__(self) -> None:
         super().__init__()
         self._shutdown = Shutdown(_stop)
+        self.background = Background(lambda: self._shutdown.loop)
+        """What routes have given to ``after()`` and is not done."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or what a server says of its own start and end."""
         if scope["type"] == "lifespan":
-            await answer_lifespan(receive, send, _end)
+            await answer_lifespan(receive, send, self._end)
         else:
             await super().__call__(scope, receive, send)
 
@@ -101,8 +109,13 @@ class RouteASGIHandler(EngineHandler):
             scope["headers"] = list(scope.get("headers", ()))
         exchange = Exchange(scope, receive, send, _is_limited)
         exchange.watch(self._shutdown)
-        async with request_streams():
-            await super().handle(scope, exchange, exchange.send)
+        scope[SCOPE_KEY] = None
+        try:
+            async with request_streams():
+                await super().handle(scope, exchange, exchange.send)
+        finally:
+            # In a task: the server answers the next request of the connection when this call has returned.
+            end_request(scope, self.background.start)
 
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
         """Send a response; a stream that is cut is broken off, and its connection dropped."""
@@ -176,15 +189,14 @@ class RouteASGIHandler(EngineHandler):
             content.abandon()
         return response
 
-
-async def _end() -> None:
-    try:
-        await drain_refreshes()
-    finally:
-        worker_pool().close()
-        # Whoever starts the application again gets new ones.
-        worker_pool.cache_clear()
-        shared_caches().close()
+    async def _end(self) -> None:
+        try:
+            await asyncio.gather(drain_refreshes(), self.background.drain(AFTER_GRACE))
+        finally:
+            worker_pool().close()
+            # Whoever starts the application again gets new ones.
+            worker_pool.cache_clear()
+            shared_caches().close()
 
 
 def _stop() -> None:

@@ -74,6 +74,11 @@ class Config:
     WORKER_THREADS: int = 40
     """Threads of a process that run sync code of requests at a time (ASGI); a request that finds all at work waits."""
 
+    MAX_DURATION: float | None = None
+    """Seconds that a handler may take, where its route does not say; ``None`` for any time."""
+    MAX_OVERDUE_THREADS: int = 10
+    """Threads of a process that run handlers whose clients have been answered 504, before others are answered 503."""
+
 
 @lru_cache(maxsize=1)
 def get_config() -> Config:
@@ -118,8 +123,11 @@ def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
         return f"must be a number of seconds or None, not {value!r}.", "Write 15 or None."
     if key == "OPENAPI_INFO" and (wrong := _wrong_info(cast("object", value))):
         return wrong, 'Write {"title": "Shop", "version": "1.0.0"}.'
-    if key == "WORKER_THREADS" and (value is None or not _is_positive(cast("object", value), int)):
-        return f"must be a number of threads, not {value!r}.", "Write 40."
+    if key == "MAX_DURATION" and not is_duration(cast("object", value)):
+        return f"must be a number of seconds above 0 or None, not {value!r}.", "Write 30 or None."
+    threads = {"WORKER_THREADS": 40, "MAX_OVERDUE_THREADS": 10}
+    if key in threads and (value is None or not _is_positive(cast("object", value), int)):
+        return f"must be a number of threads, not {value!r}.", f"Write {threads[key]}."
     return _wrong_policy(key, cast("object", value)) or _wrong_cache_setting(key, cast("object", value))
 
 
@@ -158,6 +166,11 @@ def _wrong_cache_setting(key: str, value: object) -> tuple[str, str] | None:
 def is_lifetime(value: object) -> bool:
     """Return whether *value* is a freshness lifetime: whole seconds, or ``False`` for until invalidated."""
     return value is False or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_LIFETIME)
+
+
+def is_duration(value: object) -> bool:
+    """Return whether *value* is a number of seconds above 0, or ``None`` for any time."""
+    return _is_positive(value, int, float)
 
 
 def _is_positive(value: object, *kinds: type) -> bool:

@@ -137,7 +137,8 @@ def _load(
         found.append(module)
         return None
     exports = read_exports(module)
-    handlers, faults = _bind(route, exports)
+    places = [exports.config, *(folder.config for folder in around)]
+    handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
     found.extend(
         Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
         for fault in (*exports.faults, *faults)
@@ -148,7 +149,6 @@ def _load(
     cached, policy, wrong = _cache(route, exports, handlers, config)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
     layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
-    places = [exports.config, *(folder.config for folder in around)]
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors)
@@ -168,7 +168,7 @@ def _cache(
     return cached, policy, reader.faults
 
 
-def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list[Fault]]:
+def _bind(route: Route, exports: Exports, max_duration: float | None) -> tuple[dict[str, BoundHandler], list[Fault]]:
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
     for method, function in exports.handlers.items():
@@ -180,7 +180,7 @@ def _bind(route: Route, exports: Exports) -> tuple[dict[str, BoundHandler], list
             remedy = "Write a plain function, with annotations that pydantic knows."
             faults.append(Fault("E056", line_of(function, route.file), what, remedy))
             continue
-        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})")
+        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})", max_duration)
         bound[method] = handler
         for fault in (*wrong, *unclear):
             faults.append(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy))

@@ -98,13 +98,24 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
             ],
         ),
         (
-            "max_duration: int = 60\n\n\ndef GET():\n    pass\n",
+            "csrf: str = 'token'\n\n\ndef GET():\n    pass\n",
             [
                 (
                     "W036",
                     ":1",
-                    "`max_duration` has no effect in this version of django_routehandlers.",
+                    "`csrf` has no effect in this version of django_routehandlers.",
                     "Remove it until it has.",
+                )
+            ],
+        ),
+        (
+            "max_duration = 0\n\n\ndef GET():\n    pass\n",
+            [
+                (
+                    "E035",
+                    ":1",
+                    "max_duration is 0. It is a number of seconds above 0, or None for any time.",
+                    "Write `max_duration = 10`, or name it `_max_duration` if it is yours.",
                 )
             ],
         ),

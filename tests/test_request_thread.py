@@ -533,3 +533,39 @@ def test_no_connection_is_left_when_a_request_has_ended(
         assert wait_until(lambda: database.count() == 0 and alive() == 0)
     finally:
         gc.enable()
+
+
+# Let go
+
+
+def test_a_thread_that_is_let_go_is_given_back_behind_its_call_and_another_serves_the_request() -> None:
+    """Invariant 63."""
+    goes_on = threading.Event()
+
+    async def request() -> tuple[int, int, int]:
+        async with own_thread() as thread:
+            first = await sync_to_async(ident)()
+            stuck = asyncio.create_task(sync_to_async(goes_on.wait)(5))
+            await asyncio.sleep(0.02)
+            assert thread.let_go()
+            second = await asyncio.wait_for(sync_to_async(ident)(), 2)
+            lent = alive()
+            stuck.cancel()
+        return first, second, lent
+
+    first, second, lent = asyncio.run(request())
+    assert first != second
+    assert lent == 2
+    assert wait_until(lambda: alive() == 1)
+    goes_on.set()
+    assert wait_until(lambda: alive() == 0)
+
+
+def test_a_request_whose_thread_runs_nothing_keeps_it() -> None:
+    async def request() -> tuple[bool, bool]:
+        async with own_thread() as thread:
+            before = thread.let_go()
+            await sync_to_async(ident)()
+            return before, thread.let_go()
+
+    assert asyncio.run(request()) == (False, False)

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.db import connection
 from django.db.models.signals import post_save, pre_delete, pre_save
@@ -465,6 +466,13 @@ def test_a_retry_with_the_same_key_gets_the_order_that_was_placed(ask: Ask) -> N
         second.headers["Location"],
     )
     assert (Order.objects.count(), Product.objects.get(pk=1).stock) == (41, OAK_CHAIR["stock"] - 2)
+
+
+def test_a_new_order_is_confirmed_by_mail_once(ask: Ask, mailoutbox: list[EmailMessage]) -> None:
+    for _ in range(2):
+        assert ask("POST", "/api/orders", ORDER, **{"Idempotency-Key": KEY}).status == 201
+    order = Order.objects.latest("id")
+    assert [(mail.subject, mail.to) for mail in mailoutbox] == [(f"Your order {order.pk}", [order.customer.email])]
 
 
 def test_orders_without_a_key_are_two(ask: Ask) -> None:

@@ -28,7 +28,8 @@ class Shutdown:
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self._callback = callback
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop on which requests are answered."""
         self._waiting: asyncio.Task[None] | None = None
         # Kept, so that the next event loop finds the one that is in force.
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
@@ -43,9 +44,9 @@ class Shutdown:
         stay in force, each behind one of ours.
         """
         loop = asyncio.get_running_loop()
-        if loop is self._loop:
+        if loop is self.loop:
             return
-        self._loop, self.has_begun = loop, False
+        self.loop, self.has_begun = loop, False
         if (wait := wait_for_end(send)) is not None:
             self._waiting = loop.create_task(self._tell_after(wait))
         elif current_thread() is main_thread():
@@ -62,8 +63,8 @@ class Shutdown:
             return
 
         def handle(number: int, frame: FrameType | None) -> Any:
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._tell)
+            if self.loop is not None and not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self._tell)
             return before(number, frame)
 
         self._handlers[number] = handle

@@ -42,6 +42,9 @@ class RequestThread(Executor):
         self._is_asking = False
         self._queued: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._calls = 0
+        self._running: Future[Any] | None = None
+        # Calls that go on without their request, each with its thread.
+        self._left: dict[Future[Any], Worker] = {}
         self._is_new, self._is_tidy, self._is_due = True, False, False
         self._rests = self._has_ended = self._is_connected = False
 
@@ -84,9 +87,25 @@ class RequestThread(Executor):
         with self._lock:
             self._rests = True
             # A sync middleware waits on the thread for the view, and lends it to the view's own calls.
-            if self._worker is None or (self._calls and not _is_lent()):
+            if self._worker is None or (self._calls and not is_lent()):
                 return
         await sync_to_async(self._tidy_up)()
+
+    def let_go(self) -> bool:
+        """
+        Leave the thread to the call that runs on it, and borrow another for the next call.
+
+        Returns:
+            Whether a call runs. Its thread is given back when it ends.
+        """
+        with self._lock:
+            if self._worker is None or self._running is None:
+                return False
+            self._left[self._running] = self._worker
+            self._calls -= 1
+            self._running = self._worker = None
+            self._is_new, self._is_connected, self._is_due = True, False, False
+            return True
 
     def let_others_work(self) -> None:
         """Let other requests have a thread in the place of this one's, which only waits."""
@@ -147,15 +166,18 @@ class RequestThread(Executor):
                 database.begin()
             result = fn()
         except BaseException as error:
-            self._note_connections()
+            self._note_connections(call)
             call.set_exception(error)
             # A traceback holds this frame, and this frame would hold the traceback.
             del call
         else:
-            self._note_connections()
+            self._note_connections(call)
             call.set_result(result)
 
-    def _note_connections(self) -> None:
+    def _note_connections(self, call: "Future[Any]") -> None:
+        if call in self._left:
+            # This thread is the request's no more.
+            return
         # Known for every call: the request may come to rest right behind this line. A connection that is
         # open once they are tidied up is for whoever borrows the thread next.
         counts, self._is_tidy = (database.is_in_transaction if self._is_tidy else database.is_open), False
@@ -170,6 +192,11 @@ class RequestThread(Executor):
 
     def _count(self, call: "Future[Any]") -> None:
         with self._lock:
+            if (worker := self._left.pop(call, None)) is not None:
+                worker.submit(self._end, worker)
+                return
+            if self._running is call:
+                self._running = None
             self._calls -= 1
             self._give_back()
 
@@ -239,7 +266,7 @@ def no_own_thread() -> Generator[None]:
 
 def has_thread() -> bool:
     """Return whether sync calls made here have a thread already: that of sync code around, or of a context."""
-    return _is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
+    return is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
 
 
 def is_on_loop() -> bool:
@@ -263,9 +290,10 @@ def keep_thread(context: Context) -> None:
         value: object = variable.get(_UNSET)
         if value is not _UNSET:
             context.run(variable.set, value)
-    if _is_lent():
+    if is_lent():
         context.run(setattr, AsyncToSync.executors, "current", AsyncToSync.executors.current)
 
 
-def _is_lent() -> bool:
+def is_lent() -> bool:
+    """Return whether sync code around waits, and lends its thread to the sync calls made here."""
     return getattr(AsyncToSync.executors, "current", None) is not None

@@ -15,6 +15,7 @@ from django.db import connections, transaction
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.functions import Handler, is_async, is_coroutine_function
+from django_routehandlers.handlers.limited import limited, limited_in_thread, limited_stream
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.responses.stream import StreamResponse
@@ -29,6 +30,8 @@ class BoundHandler:
     returns: Returns
     label: str
     """What errors call it: route id, method and file."""
+    max_duration: float | None = None
+    """Seconds that it may take, a stream that it returns included; ``None`` for any time."""
 
     @property
     def is_async(self) -> bool:
@@ -43,17 +46,19 @@ class BoundHandler:
     def sync_call(self) -> Handler:
         """Return what runs the handler in this thread, under ``ATOMIC_REQUESTS`` in a transaction, to its response."""
         call = self._atomic() if not self.is_written_async else self.function
+        wait = _wait if self.max_duration is None else limited(_wait, self.max_duration, self.label)
 
         def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
             result = call(*args, **kwargs)
             # An async function below a decorator without functools.wraps looks like a plain one.
-            return self._respond(async_to_sync(_wait)(result) if inspect.isawaitable(result) else result)
+            return self._respond(async_to_sync(wait)(result) if inspect.isawaitable(result) else result)
 
-        return respond
+        return respond if self.max_duration is None else limited_stream(respond, self.max_duration, self.label)
 
     def async_call(self) -> Callable[..., Awaitable[HttpResponseBase]]:
         """Return what runs the handler to its response on the event loop, in a worker thread where it is sync."""
         function = self.function
+        limit = self.max_duration
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             call = _returns(function)
         elif is_coroutine_function(function):
@@ -63,12 +68,15 @@ class BoundHandler:
             call = _awaited(sync_to_async(_contained(function), thread_sensitive=True))
         else:
             # What it returns becomes bytes in the same thread, where the database may be asked.
-            return sync_to_async(_contained(self.sync_call()), thread_sensitive=True)
+            contained = _contained(self.sync_call())
+            if limit is not None:
+                return limited_in_thread(contained, limit, self.label)
+            return sync_to_async(contained, thread_sensitive=True)
 
         async def respond(*args: Any, **kwargs: Any) -> HttpResponseBase:
             return self._respond(await call(*args, **kwargs))
 
-        return respond
+        return respond if limit is None else limited(respond, limit, self.label)
 
     def _respond(self, result: Any) -> HttpResponseBase:
         response = self.returns.to_response(result, handler=self.label)

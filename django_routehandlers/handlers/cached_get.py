@@ -24,6 +24,7 @@ from django_routehandlers.caching.results import check_tags
 from django_routehandlers.caching.steps import Made, Terms, Wanted
 from django_routehandlers.caching.surroundings import Surroundings, Unkeyable
 from django_routehandlers.caching.tags import made_tag, path_tags, table_tags, user_tag
+from django_routehandlers.handlers.after import forbid_after
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy, names_taken
 from django_routehandlers.handlers.key_inputs import KeyInputs
@@ -167,6 +168,7 @@ class CachedGet:
 
     def _make(self, ready: _Ready) -> Callable[[], Made]:
         def make() -> Made:
+            forbid_after()
             if self._static is not None:
                 self._static.check(ready.segments)
             return keep_response(self._call(*ready.arguments, **ready.keywords), self.inputs.field_names)
@@ -175,6 +177,7 @@ class CachedGet:
 
     def _amake(self, ready: _Ready) -> Callable[[], Awaitable[Made]]:
         async def make() -> Made:
+            forbid_after()
             if self._static is not None:
                 await self._static.acheck(ready.segments)
             return keep_response(await self._acall(*ready.arguments, **ready.keywords), self.inputs.field_names)

@@ -8,7 +8,7 @@ both, so that what is kept is served on the event loop, or in the thread, that i
 middleware around it, a view is of the kind of the outermost one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,35 +17,30 @@ from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.handlers.after import Deferred
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
-from django_routehandlers.handlers.cross_origin import RouteCors, route_cors, with_cors
-from django_routehandlers.handlers.csrf_rules import CSRF_RULES, CsrfRule
+from django_routehandlers.handlers.cross_origin import with_cors
+from django_routehandlers.handlers.csrf_rules import CSRF_RULES
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
+from django_routehandlers.handlers.judging import (
+    MethodTable,
+    ajudge,
+    auser_of,
+    is_as_sent,
+    judge,
+    method_table,
+    user_of,
+)
 from django_routehandlers.handlers.layers import Layer
-from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.limited import limited
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
-from django_routehandlers.responses.conversion import no_content
-from django_routehandlers.responses.problems import ProblemResponse
 
 Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What the two edges of a route share."""
-
-    handlers: Mapping[str, BoundHandler]
-    """Method → handler, the automatic HEAD included."""
-    cached: Mapping[str, CachedGet]
-    """Method → what answers in the place of its handler."""
-    allow: str
-    csrf: CsrfRule
-    cors: RouteCors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ def make_view(
         csrf: Name of the rule by which unsafe requests are judged.
         cors: Which other origins the route answers; ``None`` for none.
     """
-    whole = _table(handlers, cached, CSRF_RULES[csrf], cors)
+    whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors}
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
@@ -90,33 +85,25 @@ def make_view(
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
     view = _finished(kinds[0](whole), module, about)
-    if not whole.cached:
+    is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
+    if not whole.cached and not is_limited:
         return Views(view, view, view)
-    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind.
+    # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind. And
+    # who waits for a thread, not to be too long, has to be on the loop.
     twin = _finished(kinds[1](whole), module, about)
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
 
-def _table(handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf: CsrfRule, cors: CORS | None) -> _Table:
-    table = dict(handlers)
-    answers: dict[str, CachedGet] = {}
-    if "GET" in table:
-        table.setdefault("HEAD", table["GET"])
-        if cached is not None:
-            answers = {method: cached for method in ("GET", "HEAD") if table[method] is cached.handler}
-    return _Table(table, answers, ", ".join(sorted({*table, "OPTIONS"})), csrf, route_cors(cors, table))
-
-
-def _wrapped(table: _Table, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
+def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
     is_async = layers[-1].is_async
     if table.cached:
         about = {**about, "within": _sync_view(table)}
     kind = _async_view if is_async else _sync_view
-    view = _finished(wrap(kind(table, answer_refusal), layers, is_async=is_async), module, about)
+    view = _finished(wrap(kind(table, answer_refusal), layers, table.handlers, is_async=is_async), module, about)
     if not table.cached or not is_async:
         return Views(view, view, view)
     # Where there is no event loop, the one of an async layer ends with the request, and refreshes go on.
-    twin = wrap(_sync_view(table, answer_refusal), layers, is_async=False)
+    twin = wrap(_sync_view(table, answer_refusal), layers, table.handlers, is_async=False)
     return Views(view, on_loop=view, in_thread=_finished(twin, module, about))
 
 
@@ -169,22 +156,21 @@ def view_within(view: View) -> View:
     return vars(view).get("within", view)
 
 
-def _async_view(table: _Table, fail: Fail = answer_failure) -> View:
+def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
     calls = {method: handler.async_call() for method, handler in table.handlers.items()}
-    cached, waits = table.cached, table.csrf.waits
+    cached_calls = {method: _cached_call(one) for method, one in table.cached.items()}
+    cached, waits, is_within = table.cached, table.csrf.waits, fail is answer_refusal
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and _is_as_sent(request, method):
-            return await cached[method].aanswer(request, segments)
-        if waits and method not in SAFE_METHODS:
-            ready = await sync_to_async(_before, thread_sensitive=True)(request, segments, table)
-        else:
-            ready = _before(request, segments, table)
+        if method in cached and is_as_sent(request, method):
+            return await cached_calls[method](request, segments)
+        asks = waits and method not in SAFE_METHODS
+        ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
         if isinstance(ready, HttpResponseBase):
             return ready
         plan, values = ready
         if plan.user is not None:
-            plan.take_user(await _auser(request), values)
+            plan.take_user(await auser_of(request), values)
         if plan.waits(request):
             await sync_to_async(plan.read, thread_sensitive=True)(request, values)
         else:
@@ -194,82 +180,67 @@ def _async_view(table: _Table, fail: Fail = answer_failure) -> View:
 
     async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
+        deferred = None if is_within else _deferred(request, table)
+        streams: bool | None = None
         try:
             response = await answer(request, method, segments)
-            if response.streaming:
+            if streams := response.streaming:
                 response = await start_on_loop(request, response)
         except Exception as error:
+            streams = None
             response = fail(error, request)
+        finally:
+            if deferred is not None:
+                deferred.leave(streams=streams)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
 
 
-def _sync_view(table: _Table, fail: Fail = answer_failure) -> View:
+def _deferred(request: HttpRequest, table: MethodTable) -> Deferred | None:
+    # What is cached forbids it: after() would run for each run of the handler, not for each request.
+    return None if request.method in table.cached else Deferred(request, table.handlers)
+
+
+def _cached_call(cached: CachedGet) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """Return what answers from the cache on the event loop: who waits for the run of another has a limit, too."""
+    handler = cached.handler
+    if handler.max_duration is None:
+        return cached.aanswer
+    return limited(cached.aanswer, handler.max_duration, handler.label)
+
+
+def _sync_view(table: MethodTable, fail: Fail = answer_failure) -> View:
     calls = {method: handler.sync_call() for method, handler in table.handlers.items()}
-    cached = table.cached
+    cached, is_within = table.cached, fail is answer_refusal
 
     def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and _is_as_sent(request, method):
+        if method in cached and is_as_sent(request, method):
             return cached[method].answer(request, segments)
-        ready = _before(request, segments, table)
+        ready = judge(request, segments, table)
         if isinstance(ready, HttpResponseBase):
             return ready
         plan, values = ready
         if plan.user is not None:
-            plan.take_user(_user(request), values)
+            plan.take_user(user_of(request), values)
         plan.read(request, values)
         args, kwargs = plan.arguments(request, values)
         return calls[method](*args, **kwargs)
 
     def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
+        deferred = None if is_within else _deferred(request, table)
+        streams: bool | None = None
         try:
             response = answer(request, method, segments)
-            if response.streaming:
+            if streams := response.streaming:
                 response = start(request, response)
         except Exception as error:
+            streams = None
             response = fail(error, request)
+        finally:
+            if deferred is not None:
+                deferred.leave(streams=streams)
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
-
-
-def _user(request: HttpRequest) -> Any:
-    user = request.user
-    # Reading an attribute is what makes Django fetch the user; from here on it is there.
-    user.is_authenticated  # noqa: B018
-    return user
-
-
-async def _auser(request: HttpRequest) -> Any:
-    auser = getattr(request, "auser", None)
-    # A middleware of the project's own may set only request.user, and may fetch it from a database.
-    return await (sync_to_async(_user)(request) if auser is None else auser())
-
-
-def _before(
-    request: HttpRequest, segments: Mapping[str, Any], table: _Table
-) -> HttpResponseBase | tuple[Plan, dict[str, Any]]:
-    method = request.method or ""
-    handler = table.handlers.get(method)
-    is_as_sent = _is_as_sent(request, method)
-    if handler is None or not is_as_sent:
-        if method == "OPTIONS" and is_as_sent:
-            response = no_content()
-            response.headers["Allow"] = table.allow
-            return response
-        return ProblemResponse(405, headers={"Allow": table.allow})
-    # A segment that does not fit means that there is no such resource: that is said before all else.
-    values = handler.plan.read_segments(segments)
-    if method not in SAFE_METHODS and (reason := table.csrf.refusal(request)):
-        return ProblemResponse(403, detail=reason)
-    return handler.plan, values
-
-
-def _is_as_sent(request: HttpRequest, method: str) -> bool:
-    """Return whether the method came in upper case: names of methods are case-sensitive (RFC 9110, section 9.1)."""
-    scope: Mapping[str, Any] | None = getattr(request, "scope", None)
-    sent = scope["method"] if scope is not None else request.META.get("REQUEST_METHOD", method)
-    # A middleware that overrides the method has changed more than its case, on purpose.
-    return sent == method or sent.upper() != method

@@ -21,6 +21,7 @@ from django.utils.log import log_response
 
 from django_routehandlers.handlers.cross_origin import add_cors
 from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
+from django_routehandlers.responses.time_limit import Overdue
 
 
 def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:
@@ -68,6 +69,9 @@ def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> N
         logger = logging.getLogger(f"django.security.{type(error).__name__}")
         logger.error(str(error), exc_info=error, extra={"status_code": response.status_code, "request": request})
         return
+    if isinstance(error, Overdue):
+        # As a warning: that it may take too long is why it has a limit.
+        log_response("%s: %s", error.label, error, response=response, request=request, level="warning")
     message = {
         PermissionDenied: "Forbidden (Permission denied): %s",
         MultiPartParserError: "Bad request (Unable to parse request body): %s",

@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from django_routehandlers.conf import is_duration
 from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
@@ -26,7 +27,18 @@ def _wrong_cors(value: object) -> tuple[str, str] | None:
     return f"cors is {value!r}. It is a CORS, or None for none.", 'Write `cors = CORS(["https://app.example.com"])`.'
 
 
-INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {"csrf": wrong_csrf, "cors": _wrong_cors}
+def _wrong_duration(value: object) -> tuple[str, str] | None:
+    if is_duration(value):
+        return None
+    remedy = "Write `max_duration = 10`, or name it `_max_duration` if it is yours."
+    return f"max_duration is {value!r}. It is a number of seconds above 0, or None for any time.", remedy
+
+
+INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
+    "csrf": wrong_csrf,
+    "cors": _wrong_cors,
+    "max_duration": _wrong_duration,
+}
 """Config that a folder hands down → what says what is wrong with a value, and the remedy; ``None`` for nothing."""
 FOLDER_NAMES = ("middleware", "public", *INHERITED)
 """Names of a ``middleware.py`` that mean something."""

@@ -8,7 +8,7 @@ from types import ModuleType
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
-PLANNED_CONFIG_NAMES = ("max_duration",)
+PLANNED_CONFIG_NAMES = ("deprecation", "sunset")
 """Module variables that have no effect yet: a warning says so."""
 
 

@@ -7,7 +7,7 @@ chain of one kind costs what its functions cost.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.handlers.after import Deferred
+from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.passage import Passage
@@ -26,13 +28,14 @@ _Step = Callable[[Passage, HttpRequest], HttpResponseBase]
 _AStep = Callable[[Passage, HttpRequest], Awaitable[HttpResponseBase]]
 
 
-def wrap(view: View, layers: Sequence[Layer], *, is_async: bool) -> View:
+def wrap(view: View, layers: Sequence[Layer], handlers: Mapping[str, BoundHandler], *, is_async: bool) -> View:
     """
     Return the view that runs *layers* around *view*.
 
     Args:
         view: Answers the route, and raises what it cannot answer.
         layers: Outermost first; one at least.
+        handlers: Method → handler, for what is logged of ``after()``.
         is_async: Whether *view* is. Where it is of the kind of the innermost layer, nothing comes between the two.
     """
     step: Any = _acore(view) if is_async else _core(view)
@@ -43,7 +46,8 @@ def wrap(view: View, layers: Sequence[Layer], *, is_async: bool) -> View:
             step = _layer(layer, _bridged(step) if is_async else step)
         is_async = layer.is_async
     is_public = all(layer.is_public for layer in layers)
-    return _aview(step, is_public=is_public) if is_async else _view(step, is_public=is_public)
+    kind = _aview if is_async else _view
+    return kind(step, handlers, is_public=is_public)
 
 
 def _acore(view: View) -> _AStep:
@@ -114,31 +118,39 @@ def _bridged(step: _AStep) -> _Step:
     return call
 
 
-def _aview(step: _AStep, *, is_public: bool) -> View:
+def _aview(step: _AStep, handlers: Mapping[str, BoundHandler], *, is_public: bool) -> View:
     async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
-        passage = Passage(segments)
+        passage, deferred = Passage(segments), Deferred(request, handlers)
+        streams: bool | None = None
         try:
             response = await step(passage, request)
+            streams = response.streaming
         except BaseException as error:
             await passage.aclose()
             if not isinstance(error, Exception):
                 raise
             response = answer_failure(error, request)
+        finally:
+            deferred.leave(streams=streams)
         return passage.finish(request, response, is_public=is_public)
 
     return view
 
 
-def _view(step: _Step, *, is_public: bool) -> View:
+def _view(step: _Step, handlers: Mapping[str, BoundHandler], *, is_public: bool) -> View:
     def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
-        passage = Passage(segments)
+        passage, deferred = Passage(segments), Deferred(request, handlers)
+        streams: bool | None = None
         try:
             response = step(passage, request)
+            streams = response.streaming
         except BaseException as error:
             passage.close()
             if not isinstance(error, Exception):
                 raise
             response = answer_failure(error, request)
+        finally:
+            deferred.leave(streams=streams)
         return passage.finish(request, response, is_public=is_public)
 
     return view

@@ -60,7 +60,7 @@ def responses_of(
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler.plan, method, parameters, schemas, csrf):
+    for status, problem, content in _problems(handler, method, parameters, schemas, csrf):
         _add(found, str(status), problem, {**content, **anywhere})
     if returns.is_open or has_middleware or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
@@ -103,11 +103,14 @@ def _content(answer: Answer, schemas: Schemas) -> Object:
 
 
 def _problems(
-    plan: Plan, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas, csrf: str
+    handler: BoundHandler, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas, csrf: str
 ) -> Iterator[tuple[int, Object, Object]]:
-    """Yield status, response and content of the problems that are answered before the handler is called."""
-    content = plan.content
-    for status, why in _statuses(plan, method, parameters, schemas, csrf):
+    """Yield status, response and content of the problems that are answered in the place of the handler."""
+    content = handler.plan.content
+    statuses = list(_statuses(handler.plan, method, parameters, schemas, csrf))
+    if handler.max_duration is not None:
+        statuses.append((504, "The handler takes too long."))
+    for status, why in statuses:
         problem: Object = {"description": f"{Problem.from_status(status).title}. {why}"}
         if headers := _headers(status, content):
             problem["headers"] = headers

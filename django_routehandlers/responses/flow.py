@@ -13,18 +13,19 @@ from contextvars import copy_context
 from typing import cast
 
 from asgiref.sync import AsyncToSync, sync_to_async
-from django.core.signals import got_request_exception
 from django.http import HttpRequest
 
 from django_routehandlers.conf import get_config
 from django_routehandlers.responses.async_pump import AsyncPump, parts_of
+from django_routehandlers.responses.broken_streams import report
 from django_routehandlers.responses.direct_pump import DirectPump
 from django_routehandlers.responses.framing import Framing
 from django_routehandlers.responses.loop_pump import LoopPump
 from django_routehandlers.responses.open_streams import open_streams
-from django_routehandlers.responses.problems import Problem, Refusal, problem_for_exception
+from django_routehandlers.responses.problems import Refusal
 from django_routehandlers.responses.records import is_spent, readable
 from django_routehandlers.responses.thread_pump import ThreadPump
+from django_routehandlers.responses.time_limit import Overdue, TimeLimit
 
 _logger = logging.getLogger("django.request")
 
@@ -46,6 +47,8 @@ class Flow:
         self.name = name
         self.heartbeat = heartbeat
         self.request: HttpRequest | None = None
+        self.limit: TimeLimit | None = None
+        """The time that the whole stream may take; ``None`` for any."""
         self.cut_reason: str | None = None
         """Why the stream was ended from outside; ``None`` where it was not."""
         self._pump: AsyncPump | ThreadPump | None = None
@@ -71,14 +74,21 @@ class Flow:
         self._open()
         pump = self._pump = self._make_pump()
         try:
-            await pump.ready(self.framing.grace)
+            await (pump.ready(self.framing.grace) if self.limit is None else self._ready_in_time(pump, self.limit))
             if self.cut_reason is not None:
                 raise Refusal(503, headers={"Retry-After": "1"})
             if pump.early_error is not None:
                 raise pump.early_error
-        except BaseException:
-            await self.aclose()
+        except BaseException as error:
+            if isinstance(error, Overdue) and not self.is_async:
+                # Its record may take for ever.
+                self.abandon()
+            else:
+                await self.aclose()
             raise
+
+    async def _ready_in_time(self, pump: AsyncPump | ThreadPump, limit: TimeLimit) -> None:
+        await limit.hold(pump.ready(self.framing.grace))
 
     def step(self) -> None:
         """Run a sync producer to its first record in this thread, of which an event loop will read the rest."""
@@ -97,6 +107,8 @@ class Flow:
             pump.ready(self.framing.grace)
             if pump.early_error is not None:
                 raise pump.early_error
+            if self.limit is not None and self.limit.is_over:
+                raise self.limit.overdue()
         except BaseException:
             self.close()
             raise
@@ -115,18 +127,22 @@ class Flow:
                 self.watch()
                 yield self.framing.heartbeat
                 self.unwatch()
-            while (piece := await pump.take(self.heartbeat)) != b"":
+            overdue = None
+            while (piece := await pump.take(self._patience())) != b"":
+                if self.limit is not None and self.limit.is_over:
+                    overdue = self.limit.overdue()
+                    break
                 for part in parts_of(self.framing.heartbeat if piece is None else piece):
                     self.watch()
                     yield part
                     self.unwatch()
             self.check_cut()
-            if pump.error is not None:
-                # In a thread, as Django does it: receivers may ask the database.
-                last = await sync_to_async(self._report)(pump.error)
+            if (error := overdue or pump.error) is not None:
+                # In a thread, as Django does it: receivers may ask the database. That of the request may be overdue.
+                last = await sync_to_async(self._report, thread_sensitive=overdue is None)(error)
                 self.watch()
                 yield last
-                raise pump.error
+                raise error
         finally:
             self.unwatch()
             await self.aclose()
@@ -142,13 +158,17 @@ class Flow:
             pump.resume()
             if self.framing.grace is not None and self.is_async and pump.is_empty:
                 yield self.framing.heartbeat
-            while (piece := pump.take(self.heartbeat)) != b"":
+            overdue = None
+            while (piece := pump.take(self._patience())) != b"":
+                if self.limit is not None and self.limit.is_over:
+                    overdue = self.limit.overdue()
+                    break
                 yield self.framing.heartbeat if piece is None else piece
                 self.check_cut()
             self.check_cut()
-            if pump.error is not None:
-                yield self._report(pump.error)
-                raise pump.error
+            if (error := overdue or pump.error) is not None:
+                yield self._report(error)
+                raise error
         finally:
             self.close()
 
@@ -252,22 +272,10 @@ class Flow:
         return DirectPump(cast("Iterable[object]", self.records), self.frame)
 
     def _report(self, error: Exception) -> bytes:
-        """Log and signal what ended the stream; return what the client is told."""
-        if (problem := self._log(error)) is None:
-            try:
-                raise error
-            except Exception:
-                # Receivers look for the exception that is being handled.
-                got_request_exception.send(sender=None, request=self.request)
-        return self.framing.frame_error(problem or Problem.from_status(500))
+        return self.framing.frame_error(report(error, self.name, self.request))
 
-    def _log(self, error: Exception) -> Problem | None:
-        extra = {"status_code": 500, "request": self.request}
-        if (response := problem_for_exception(error)) is not None:
-            _logger.warning("%s: the stream broke off: %s.", self.name, type(error).__name__, extra=extra)
-            return response.problem
-        _logger.error("%s: the stream broke off.", self.name, exc_info=error, extra=extra)
-        return None
+    def _patience(self) -> float | None:
+        return self.heartbeat if self.limit is None else self.limit.patience(self.heartbeat)
 
     def watch(self) -> None:
         """End the stream if its reader does not come back in time."""

@@ -31,6 +31,7 @@ from django_routehandlers.responses.flow import Flow
 from django_routehandlers.responses.framing import Encode, Framing
 from django_routehandlers.responses.loop_pump import LoopPump
 from django_routehandlers.responses.thread_pump import ThreadPump
+from django_routehandlers.responses.time_limit import TimeLimit
 
 _FIELDS = {
     "Cache-Control": "no-store, no-transform",
@@ -82,6 +83,10 @@ class StreamResponse(StreamingHttpResponse):
         """Have errors and the log call the stream *name*, unless it was given one."""
         if self._flow.name == type(self).__name__:
             self._flow.name = name
+
+    def hold_to(self, limit: TimeLimit) -> None:
+        """Break the stream off when the time is over. Before the stream starts."""
+        self._flow.limit = limit
 
     def suit(self, request: HttpRequest) -> None:
         """Send the one of the stream's media types that *request* prefers (RFC 9110, section 12.5.1)."""

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+import django
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -80,6 +81,13 @@ if DATABASES["default"].get("ENGINE") == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# There is no mail server: the terminal shows what would be sent.
+_TERMINAL = "django.core.mail.backends.console.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": _TERMINAL}}
+else:
+    EMAIL_BACKEND = _TERMINAL
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -13,9 +14,9 @@ class CannotPlaceOrder(Exception):
     """The order cannot be placed; the message says why."""
 
 
-def place_order(order_in: OrderIn, key: UUID | None) -> Order:
+def place_order(order_in: OrderIn, key: UUID | None) -> tuple[Order, bool]:
     """
-    Take the products off the shelf and return the new order.
+    Take the products off the shelf; return the order, and whether it is new.
 
     Args:
         key: What the client calls this order. One that is known gives the order that was placed by it.
@@ -25,13 +26,22 @@ def place_order(order_in: OrderIn, key: UUID | None) -> Order:
             order's. Nothing has changed then.
     """
     try:
-        return _placed_before(order_in, key) or _place(order_in, key)
+        if (order := _placed_before(order_in, key)) is not None:
+            return order, False
+        return _place(order_in, key), True
     except IntegrityError:
         # Said at the end of the transaction: the same key has come twice at once, or the customer has just left.
         order = _placed_before(order_in, key)
         if order is None:
             raise CannotPlaceOrder(f"There is no customer {order_in.customer}.") from None
-        return order
+        return order, False
+
+
+def confirm_order(order: Order) -> None:
+    """Thank the customer by mail."""
+    lines = [f"{line.quantity} x {line.product.name}" for line in order.lines.select_related("product")]
+    text = "\n".join([f"Dear {order.customer.name},", "", "thank you for your order:", *lines])
+    send_mail(f"Your order {order.pk}", text, None, [order.customer.email])
 
 
 def _placed_before(order_in: OrderIn, key: UUID | None) -> Order | None:

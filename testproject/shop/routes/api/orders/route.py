@@ -7,9 +7,9 @@ from uuid import UUID
 from django.urls import reverse
 from pydantic import Field
 
-from django_routehandlers import Header, JSONResponse
+from django_routehandlers import Header, JSONResponse, after
 from shop.models import Order
-from shop.orders import CannotPlaceOrder, place_order
+from shop.orders import CannotPlaceOrder, confirm_order, place_order
 from shop.schemas import Conflict, OrderIn, OrderOut
 
 from .._lib.queries import whole_orders
@@ -45,8 +45,11 @@ def POST(
     A retry with the same Idempotency-Key gets the order that the first request has placed.
     """
     try:
-        order = place_order(body, idempotency_key)
+        order, is_new = place_order(body, idempotency_key)
     except CannotPlaceOrder as error:
         return JSONResponse(Conflict(error=str(error)), status=409)
+    if is_new:
+        # The customer need not wait for the mail server.
+        after(confirm_order, order)
     location = reverse("routes:api-orders-id", kwargs={"id": order.pk})
     return JSONResponse(OrderOut.of(order), status=201, headers={"Location": location})
