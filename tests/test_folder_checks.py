@@ -186,6 +186,8 @@ def test_every_mistake_of_a_file_is_reported(site: Site) -> None:
     [
         (f"middleware = 3\n\n\n{ROUTE}", [("E101", ":1")]),
         (f"def middleware(request): ...\n\n\n{ROUTE}", [("E102", ":1")]),
+        (f"{PASS}\n\npublic = True\n\n\n{ROUTE}", [("W103", ":5")]),
+        (f"public = True\n\n\n{ROUTE}", []),
         (f"midleware = 3\n\n\n{ROUTE}", [("E033", ":1")]),
         (f"csrf = None\n\n\n{ROUTE}", [("E035", ":1")]),
         (f"from {{app}} import middleware\n\n\n{ROUTE}", []),
