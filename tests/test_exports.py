@@ -98,12 +98,12 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
             ],
         ),
         (
-            "csrf: str = 'token'\n\n\ndef GET():\n    pass\n",
+            "sunset: str = '2027-01-01'\n\n\ndef GET():\n    pass\n",
             [
                 (
                     "W036",
                     ":1",
-                    "`csrf` has no effect in this version of django_routehandlers.",
+                    "`sunset` has no effect in this version of django_routehandlers.",
                     "Remove it until it has.",
                 )
             ],

@@ -32,7 +32,7 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             (
                 "E100",
                 "",
-                "the file defines none of middleware, csrf, so it does nothing.",
+                "the file defines none of middleware, csrf, cors, max_duration, so it does nothing.",
                 "Add `async def middleware(request, call_next): …`, or remove the file.",
             ),
             id="nothing",
@@ -158,11 +158,11 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             id="value of csrf",
         ),
         pytest.param(
-            f"{PASS}\n\nmax_duration = 3\n",
+            f"{PASS}\n\nsunset = 3\n",
             (
                 "W036",
                 ":5",
-                "`max_duration` has no effect in this version of django_routehandlers.",
+                "`sunset` has no effect in this version of django_routehandlers.",
                 "Remove it until it has.",
             ),
             id="planned",
@@ -186,6 +186,8 @@ def test_every_mistake_of_a_file_is_reported(site: Site) -> None:
     [
         (f"middleware = 3\n\n\n{ROUTE}", [("E101", ":1")]),
         (f"def middleware(request): ...\n\n\n{ROUTE}", [("E102", ":1")]),
+        (f"{PASS}\n\npublic = True\n\n\n{ROUTE}", [("W103", ":5")]),
+        (f"public = True\n\n\n{ROUTE}", []),
         (f"midleware = 3\n\n\n{ROUTE}", [("E033", ":1")]),
         (f"csrf = None\n\n\n{ROUTE}", [("E035", ":1")]),
         (f"from {{app}} import middleware\n\n\n{ROUTE}", []),

@@ -160,6 +160,7 @@ class RequestThread(Executor):
         if not call.set_running_or_notify_cancel():
             # Its callbacks have run when it was cancelled.
             return
+        self._running = call
         try:
             if self._is_new:
                 self._is_new = False
