@@ -253,11 +253,7 @@ class own_thread:
 
 @contextmanager
 def no_own_thread() -> Generator[None]:
-    """
-    Have what is answered here know of no thread of the request around it, which is not its own.
-
-    For an application that sync code of a request calls in this process.
-    """
+    """Have a request that is answered within another one, in this process, know nothing of that one's thread."""
     before = request_thread.set(None)
     try:
         yield
