@@ -7,7 +7,7 @@ under ASGI and directly under WSGI; any other route is an async view. A route th
 both, so that what is kept is served on the event loop, or in the thread, that is there.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
 from django_routehandlers.handlers.failures import answer_failure
-from django_routehandlers.handlers.limited import limited
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.policies.csrf import SAFE_METHODS, refused_origin
@@ -122,11 +121,10 @@ def cached_get_of(view: View) -> CachedGet | None:
 
 def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
     calls = {method: handler.async_call() for method, handler in table.items()}
-    cached_calls = {method: _cached_call(one) for method, one in cached.items()}
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and _is_as_sent(request, method):
-            return await cached_calls[method](request, segments)
+            return await cached[method].aanswer(request, segments)
         ready = _before(request, segments, table, allow)
         if isinstance(ready, HttpResponseBase):
             return ready
@@ -157,14 +155,6 @@ def _async_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGe
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
-
-
-def _cached_call(cached: CachedGet) -> Callable[..., Awaitable[HttpResponseBase]]:
-    """Return what answers from the cache on the event loop: who waits for the run of another has a limit, too."""
-    handler = cached.handler
-    if handler.max_duration is None:
-        return cached.aanswer
-    return limited(cached.aanswer, handler.max_duration, handler.label)
 
 
 def _sync_view(table: Mapping[str, BoundHandler], cached: Mapping[str, CachedGet], allow: str) -> Any:
