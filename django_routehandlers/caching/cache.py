@@ -27,6 +27,7 @@ from django_routehandlers.caching.stores import Store
 from django_routehandlers.caching.versions import TagVersions
 from django_routehandlers.engine.threads import keep_thread
 from django_routehandlers.responses.problems import problem_for_exception
+from django_routehandlers.responses.time_limit import Overdue
 
 STORE_THREADS = 8
 """Threads in which calls of a store that may wait are made, beside the event loop."""
@@ -169,7 +170,7 @@ class Cache:
             landing = drive(self._filling.steps(wanted), wanted, make)
             return landing
         except Exception as error:
-            self._count(error)
+            landing = self._count(error)
             raise
         finally:
             self.flights.land(flight, landing)
@@ -187,15 +188,17 @@ class Cache:
             landing = await adrive(steps, make, self.ask)
             return landing
         except Exception as error:
-            self._count(error)
+            landing = self._count(error)
             raise
         finally:
             self.flights.land(flight, landing)
 
-    def _count(self, error: Exception) -> None:
+    def _count(self, error: Exception) -> Landing | None:
+        """Count a failure; return how the flight has ended."""
         # A 404 is an answer like any other.
         if _is_failure(error):
             self.counters.add("fill_errors")
+        return Landing(None, monotonic(), overdue=error) if isinstance(error, Overdue) else None
 
     # Refreshes
 
@@ -244,6 +247,8 @@ class Cache:
         """Return what is taken from a flight, or ``None`` where nothing may be."""
         if landing is None:
             return None
+        if landing.overdue is not None:
+            raise Overdue(landing.overdue.label, landing.overdue.seconds)
         if leads and landing.why is not None:
             return Found(landing.entry, landing.made, True, landing.why, landing.why_not)
         if landing.entry is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django_routehandlers.caching.entries import Entry
 from django_routehandlers.caching.keys import Key, digest
+from django_routehandlers.responses.time_limit import Overdue
 
 DEADLINE = 30.0
 """Seconds after which those who wait for a fill run it themselves, and nobody waits for it any more."""
@@ -38,6 +39,8 @@ class Landing:
     """Why the entry was not there before; ``None`` where it was."""
     why_not: str | None = None
     """Why the result was not kept; ``None`` where it was."""
+    overdue: Overdue | None = None
+    """What the run was broken off with, where it took too long: nobody who waited has time for another."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +50,7 @@ class Flight:
     key: Key
     started: float = field(default_factory=monotonic)
     landed: "Future[Landing | None]" = field(default_factory=lambda: Future[Landing | None]())
-    """``None`` for a run that failed: each who waited runs its own."""
+    """``None`` for a run that failed: each who waited runs its own, unless it took too long."""
 
     def wait(self) -> Landing | None:
         """Return how it ended, or ``None`` where it failed or takes too long."""

@@ -8,7 +8,7 @@ both, so that what is kept is served on the event loop, or in the thread, that i
 middleware around it, a view is of the kind of the outermost one.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,6 @@ from django_routehandlers.handlers.judging import (
     user_of,
 )
 from django_routehandlers.handlers.layers import Layer
-from django_routehandlers.handlers.limited import limited
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
@@ -158,12 +157,11 @@ def view_within(view: View) -> View:
 
 def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
     calls = {method: handler.async_call() for method, handler in table.handlers.items()}
-    cached_calls = {method: _cached_call(one) for method, one in table.cached.items()}
     cached, waits, is_within = table.cached, table.csrf.waits, fail is answer_refusal
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and is_as_sent(request, method):
-            return await cached_calls[method](request, segments)
+            return await cached[method].aanswer(request, segments)
         asks = waits and method not in SAFE_METHODS
         ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
         if isinstance(ready, HttpResponseBase):
@@ -200,14 +198,6 @@ def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
 def _deferred(request: HttpRequest, table: MethodTable) -> Deferred | None:
     # What is cached forbids it: after() would run for each run of the handler, not for each request.
     return None if request.method in table.cached else Deferred(request, table.handlers)
-
-
-def _cached_call(cached: CachedGet) -> Callable[..., Awaitable[HttpResponseBase]]:
-    """Return what answers from the cache on the event loop: who waits for the run of another has a limit, too."""
-    handler = cached.handler
-    if handler.max_duration is None:
-        return cached.aanswer
-    return limited(cached.aanswer, handler.max_duration, handler.label)
 
 
 def _sync_view(table: MethodTable, fail: Fail = answer_failure) -> View:
