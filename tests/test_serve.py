@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
-TRIALS = 16
+TRIALS = 17
 START_LIMIT = 60  # seconds
 
 
