@@ -36,7 +36,7 @@ from config.asgi import application
 HOST = "127.0.0.1"
 PORT = 8000
 STREAMED_LINES = 3
-_SHOWN = {"status": ("Allow", "Location"), "caching": ("Cache-Control",)}
+_SHOWN = {"status": ("Allow", "Location"), "caching": ("Cache-Control", "Access-Control-Allow-Origin")}
 """Fields that are shown of a response, besides its status line."""
 
 
@@ -50,8 +50,8 @@ class Trial:
     show: Literal["body", "status", "caching", "stream", "events"] = "body"
     """
     ``status`` shows the status line, then ``Allow`` and ``Location``, in lower case as uvicorn sends them;
-    ``caching`` the status line, then ``Cache-Control``; ``stream`` the first lines, ``events`` all lines that are not
-    empty.
+    ``caching`` the status line, then ``Cache-Control`` and the field of CORS; ``stream`` the first lines, ``events``
+    all lines that are not empty.
     """
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
@@ -154,6 +154,12 @@ TRIALS = [
         "/api/stock/low",
         show="caching",
         headers={"Authorization": "Bearer oak-and-ash"},
+    ),
+    Trial(
+        "For pages of a partner too: one entry of the cache, and a field of CORS for each who asks",
+        "/api/stock",
+        show="caching",
+        headers={"Origin": "https://partner.example"},
     ),
     Trial("Kept for an hour: asked_at stays as it is", "/api/rates"),
 ]

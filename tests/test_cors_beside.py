@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
+from django.urls import path
 from django.utils.decorators import sync_and_async_middleware
 
 from conftest import Site
@@ -76,6 +77,36 @@ def test_answer_of_a_middleware_in_front_has_the_fields_on_a_loop(site: Site) ->
     site.serve({"x/route.py": WITH_CREDENTIALS})
     response = asyncio.run(AsyncClient().get("/x", headers={"Origin": A}))
     assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (401, A)
+
+
+@sync_and_async_middleware
+def subdomain(get_response: Any) -> Any:
+    """Give a subdomain a URLconf of its own."""
+
+    def middleware(request: HttpRequest) -> Any:
+        vars(request)["urlconf"] = OtherSite
+        return get_response(request)
+
+    async def amiddleware(request: HttpRequest) -> Any:
+        return await middleware(request)
+
+    return amiddleware if is_coroutine_function(get_response) else middleware
+
+
+class OtherSite:
+    """A URLconf without routes, in which the path of one leads elsewhere."""
+
+    urlpatterns = (path("x", lambda request: HttpResponse("elsewhere")),)
+
+
+def test_preflight_is_answered_for_the_view_that_the_url_leads_to(site: Site) -> None:
+    """Invariant 80: and not for a route at that path of another site."""
+    site.serve({"x/route.py": WITH_CREDENTIALS})
+    asked = {"Origin": A, "Access-Control-Request-Method": "POST"}
+    for others, content in (([OURS], b""), ([f"{__name__}.subdomain", OURS], b"elsewhere")):
+        site.settings.MIDDLEWARE = others
+        response = client().options("/x", headers=asked)
+        assert (response.content, bool(access(response))) == (content, not content)
 
 
 def test_a_policy_for_everybody_of_another_is_not_mixed_with_credentials(site: Site) -> None:

@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.servers
 
 SERVE = Path(__file__).resolve().parent.parent / "testproject" / "serve.py"
-TRIALS = 16
+TRIALS = 17
 START_LIMIT = 60  # seconds
 
 

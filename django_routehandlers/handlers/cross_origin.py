@@ -72,7 +72,7 @@ class RouteCors:
             response.headers.pop(_ALLOW_CREDENTIALS, None)
         # The same for everybody is the same for caches (Fetch, "CORS protocol and HTTP caches").
         if not self.policy.is_for_all:
-            patch_vary_headers(response, ("Origin",))
+            _vary_on_origin(response)
         return response
 
     def admits(self, request: HttpRequest) -> bool:
@@ -84,6 +84,15 @@ class RouteCors:
             has_cookies=bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER")),
             authorization=request.META.get("HTTP_AUTHORIZATION", ""),
         )
+
+
+def _vary_on_origin(response: HttpResponseBase) -> None:
+    # Mostly there is nothing else, and Django would look for directives in it.
+    vary = response.headers.get("Vary")
+    if not vary:
+        response.headers["Vary"] = "Origin"
+    elif vary != "Origin":
+        patch_vary_headers(response, ("Origin",))
 
 
 def route_cors(policy: CORS | None, methods: Mapping[str, object]) -> RouteCors | None:

@@ -166,8 +166,18 @@ def _wrong(policy: CORS) -> Iterable[tuple[str, str]]:
             yield name, f"{value!r} is no list of texts. Write a list, such as {_LISTS[name]}."
             return
     yield from _wrong_origins(policy)
+    yield from _wrong_names(policy)
+    for name in ("credentials", "private_network"):
+        if not isinstance(getattr(policy, name), bool):
+            yield name, f"{getattr(policy, name)!r} is neither True nor False. Write True or False."
+    age = cast("object", policy.max_age)
+    if not isinstance(age, int) or isinstance(age, bool) or age < 0:
+        yield "max_age", f"{age!r} is no number of seconds. Write 600, or 0 for answers that are not kept."
+
+
+def _wrong_names(policy: CORS) -> Iterable[tuple[str, str]]:
     for name in ("methods", "headers", "expose_headers"):
-        given = cast("Sequence[str] | None", values[name])
+        given = cast("Sequence[str] | None", getattr(policy, name))
         for one in () if given is None or given == "*" else given:
             if not _TOKEN.fullmatch(one) or (one == "*" and name != "expose_headers"):
                 yield name, f"{one!r} is no name. Write {_LISTS[name]}."
@@ -175,12 +185,6 @@ def _wrong(policy: CORS) -> Iterable[tuple[str, str]]:
                 yield name, f"{one!r} is not in capitals, and methods are case-sensitive. Write {one.upper()!r}."
     if policy.credentials and "*" in policy.expose_headers:
         yield "expose_headers", '"*" is a name like any other where credentials are sent (Fetch). List the names.'
-    for name in ("credentials", "private_network"):
-        if not isinstance(getattr(policy, name), bool):
-            yield name, f"{getattr(policy, name)!r} is neither True nor False. Write True or False."
-    age = cast("object", policy.max_age)
-    if not isinstance(age, int) or isinstance(age, bool) or age < 0:
-        yield "max_age", f"{age!r} is no number of seconds. Write 600, or 0 for answers that are not kept."
 
 
 _LISTS: Mapping[str, str] = {

@@ -1,0 +1,153 @@
+"""
+Measure what CORS costs: a route with a policy against one without, and django-cors-headers where it is installed.
+
+    python tests/benchmarks/cors.py
+
+Sends requests to the application of the engine, in process, without a server. Each figure is the least of several
+rounds that alternate; the ratio is to the route without a policy.
+"""
+
+import asyncio
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.test import override_settings
+from django.urls import include, path
+
+ROUNDS = 9
+CALLS = 1000
+ORIGIN = "https://app.example.com"
+HANDLER = "async def GET(id: int):\n    return {'id': id}\n"
+DYNAMIC = "dynamic = 'force-dynamic'\n"
+POLICY = "from django_routehandlers import CORS\n\ncors = CORS({arguments})\n"
+EXACT = POLICY.format(arguments=f"[{ORIGIN!r}, 'https://b.example'], credentials=True")
+PATTERN = POLICY.format(arguments=r"origin_regexes=[r'https://[a-z]+\.example\.com']")
+POLICIES = {"none": "", "exact": EXACT, "pattern": PATTERN, "star": POLICY.format(arguments='"*"')}
+OURS = ["django_routehandlers.middleware.CacheControlMiddleware"]
+THEIRS = "corsheaders.middleware.CorsMiddleware"
+Call = Callable[[], Awaitable[int]]
+
+
+def set_up(root: Path) -> None:
+    """Make a project with a route for each policy, dynamic and cached."""
+    for kind, head in (("dynamic", DYNAMIC), ("cached", "")):
+        for name, policy in POLICIES.items():
+            folder = root / "app" / "routes" / kind / name / "[id]"
+            folder.mkdir(parents=True)
+            (folder / "route.py").write_text(policy + head + "\n\n" + HANDLER)
+    (root / "app" / "__init__.py").touch()
+    sys.path.insert(0, str(root))
+    theirs = ["corsheaders"] if find_spec("corsheaders") else []
+    settings.configure(
+        INSTALLED_APPS=["django_routehandlers", "app", *theirs],
+        ROOT_URLCONF="benchmark",
+        ALLOWED_HOSTS=["*"],
+        MIDDLEWARE=OURS,
+        CORS_ALLOWED_ORIGINS=[ORIGIN, "https://b.example"],
+        CORS_ALLOW_CREDENTIALS=True,
+    )
+    django.setup()
+    sys.modules["benchmark"] = urls = type(sys)("benchmark")
+    urls.urlpatterns = [path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
+
+
+def call_of(application: Any, target: str, method: str) -> Call:
+    """Return what sends one request of a page of another origin, and returns the status."""
+    fields = [(b"host", b"localhost"), (b"origin", ORIGIN.encode())]
+    if method == "OPTIONS":
+        fields.append((b"access-control-request-method", b"GET"))
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": target,
+        "raw_path": target.encode(),
+        "query_string": b"",
+        "headers": fields,
+        "scheme": "http",
+        "server": ("localhost", 80),
+        "client": ("127.0.0.1", 9),
+    }
+
+    async def call() -> int:
+        status, gone = [0], asyncio.Event()
+        came = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            for message in came:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                status[0] = message["status"]
+
+        await application(dict(scope), receive, send)
+        return status[0]
+
+    return call
+
+
+def calls() -> dict[tuple[str, str], Call]:
+    """Return row and column → what sends its request."""
+    from django_routehandlers.asgi import get_asgi_application
+
+    found: dict[tuple[str, str], Call] = {}
+    ours = get_asgi_application()
+    for name in POLICIES:
+        for kind in ("dynamic", "cached"):
+            found[name, kind] = call_of(ours, f"/{kind}/{name}/7", "GET")
+        found[name, "preflight"] = call_of(ours, f"/dynamic/{name}/7", "OPTIONS")
+    if find_spec("corsheaders"):
+        with override_settings(MIDDLEWARE=[THEIRS, *OURS]):
+            theirs = get_asgi_application()
+        for kind in ("dynamic", "cached"):
+            found["django-cors-headers", kind] = call_of(theirs, f"/{kind}/none/7", "GET")
+        found["django-cors-headers", "preflight"] = call_of(theirs, "/dynamic/none/7", "OPTIONS")
+    return found
+
+
+async def measure() -> dict[tuple[str, str], float]:
+    """Return the least seconds that one request of each case takes."""
+    cases = calls()
+    for case, call in cases.items():
+        assert await call() in (200, 204), case
+    best = dict.fromkeys(cases, 1e9)
+    gc.disable()
+    for _ in range(ROUNDS):
+        for case, call in cases.items():
+            start = time.perf_counter()
+            for _ in range(CALLS):
+                await call()
+            best[case] = min(best[case], (time.perf_counter() - start) / CALLS)
+        gc.collect()
+    gc.enable()
+    return best
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as root:
+        set_up(Path(root))
+        best = asyncio.run(measure())
+    print(f"Microseconds for one request, and the ratio to no policy; least of {ROUNDS} rounds\n")
+    columns = ("dynamic", "cached", "preflight")
+    print(f"{'':20}" + "".join(f"{column:>12}{'ratio':>8}" for column in columns))
+    for row in dict.fromkeys(name for name, _ in best):
+        cells = "".join(
+            f"{best[row, column] * 1e6:>12.1f}{best[row, column] / best['none', column]:>8.2f}" for column in columns
+        )
+        print(f"{row:20}{cells}")
+
+
+if __name__ == "__main__":
+    main()
