@@ -131,10 +131,13 @@ def cors_of_request(request: HttpRequest) -> RouteCors | None:
 def add_cors(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return a response that stands in the place of a route's, with the fields of the route's policy."""
     cors = cors_of_request(request)
-    if cors is None:
-        match = request.resolver_match
-        # Whoever answers in front of the view has kept the request from it, or even from being resolved.
-        cors = find_cors(request, request.path_info) if match is None else cors_of(match.func)
+    match = request.resolver_match
+    # Whoever answers in front of the view has kept the request from it, or even from being resolved: a file server,
+    # mostly, whose every answer should not pay for what a browser of another origin alone may need.
+    if cors is None and match is not None:
+        cors = cors_of(match.func)
+    elif cors is None and "HTTP_ORIGIN" in request.META:
+        cors = find_cors(request, request.path_info)
     return response if cors is None else cors.add_fields(request, response)
 
 
