@@ -140,7 +140,7 @@ def do_later() -> None:
     """Give work away, whose arguments are checked as those of a call."""
     after(total, 1, taxed=True)
     after(mail, "ada@example.com", subject="Thanks")
-    after(mail, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    after(mail, 1)  # type: ignore[arg-type]
 
 
 async def invalidate() -> Mapping[str, int]:
