@@ -238,9 +238,8 @@ def test_a_failing_function_is_logged_and_the_next_one_runs(
     assert seen == ["next"] * 2
     # The request has been answered: it is not what failed.
     assert told == []
-    assert logged == [
-        ("ERROR", f"{label}: {module}.{name}, which was given to after(), failed.") for name in ("fails", "cancels")
-    ] * 2
+    names = ["fails", "cancels"] * 2
+    assert logged == [("ERROR", f"{label}: {module}.{name}, which was given to after(), failed.") for name in names]
 
 
 WAITS = """
