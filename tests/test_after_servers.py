@@ -93,15 +93,15 @@ def test_a_connection_takes_its_next_request_at_once(server: Server, home: Path,
     assert took < TAKES / 2
 
 
-def test_the_server_waits_for_what_is_to_be_done(server: Server, home: Path) -> None:
-    if server.kind not in WAITING:
-        pytest.skip("runs without the lifespan protocol")
-    run = f"{server.port}-stop"
-    ask(server, [run])
-    server.process.send_signal(signal.SIGTERM)
-    server.process.wait(15)
-    assert (home / f"{run}.done").exists()
-    assert "Traceback" not in server.log
+@pytest.mark.parametrize("kind", WAITING)
+def test_the_server_waits_for_what_is_to_be_done(kind: str, home: Path) -> None:
+    with serve(kind, home) as server:
+        run = f"{server.port}-stop"
+        ask(server, [run])
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(15)
+        assert (home / f"{run}.done").exists()
+        assert "Traceback" not in server.log
 
 
 def test_uvicorn_waits_where_it_has_the_lifespan_protocol(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,9 +145,10 @@ class Deferred:
         await self._arun(Call.arun_alone)
 
     def _attach(self) -> None:
-        if self._is_attached:
-            return
-        self._is_attached = True
+        with _LOCK:
+            if self._is_attached:
+                return
+            self._is_attached = True
         request: Any = self._request
         scope: MutableMapping[str, Any] = getattr(request, "scope", {})
         if SCOPE_KEY not in scope:
@@ -175,7 +176,7 @@ class Deferred:
             while (call := self._next()) is not None:
                 try:
                     call.run()
-                except Exception:
+                except (Exception, asyncio.CancelledError):
                     self._log(call)
             if _current.get() is self:
                 # Under WSGI the next request of the thread has the same context, and should not keep this one.

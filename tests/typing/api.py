@@ -14,6 +14,7 @@ from django_routehandlers import (
     JSONResponse,
     NDJSONResponse,
     ServerSentEvent,
+    after,
     arevalidate_path,
     arevalidate_tag,
     cached,
@@ -129,6 +130,17 @@ def tags_of(id: int) -> list[str]:
 async def product_of(id: int) -> Product:
     """Return a result that is kept, in async code."""
     return Product(id, (await fetch("https://example.com/", revalidate=60, tags=["names"])).text)
+
+
+async def mail(to: str, *, subject: str = "") -> None:
+    """Stand for work behind the response."""
+
+
+def do_later() -> None:
+    """Give work away, whose arguments are checked as those of a call."""
+    after(total, 1, taxed=True)
+    after(mail, "ada@example.com", subject="Thanks")
+    after(mail, 1)  # type: ignore[arg-type]
 
 
 async def invalidate() -> Mapping[str, int]:
