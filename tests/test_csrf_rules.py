@@ -8,6 +8,7 @@ import pytest
 from django.test import AsyncClient, Client
 
 from conftest import Site
+from django_routehandlers.conf import read_config
 
 FORGED = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 TOKEN = "a" * 32
@@ -80,6 +81,15 @@ def test_nearest_place_speaks_alone(
     plain = ask("POST", "/x").status_code
 
     assert {(403, 200): "origin", (200, 200): "exempt", (403, 403): "token"}[forged, plain] == expected
+
+
+@pytest.mark.parametrize("value", ["tokens", None, True, ["origin"]])
+def test_rule_that_there_is_not_is_a_mistake_in_the_settings(value: Any) -> None:
+    config, (mistake,) = read_config({"CSRF": value})
+
+    assert (mistake.id, mistake.where, mistake.remedy) == ("E001", "ROUTEHANDLERS['CSRF']", 'Write "origin".')
+    assert mistake.what == f'must be "origin", "token" or "exempt", not {value!r}.'
+    assert config.CSRF == "origin"
 
 
 @pytest.mark.parametrize("middleware", [[], ["django.middleware.csrf.CsrfViewMiddleware"]], ids=["without", "with"])

@@ -126,7 +126,7 @@ def test_route_is_public_only_where_all_its_middleware_say_so(
 
 
 def test_middleware_of_a_routes_own_makes_it_private(site: Site, ask: Ask) -> None:
-    site.serve({"middleware.py": PASS + "\n\npublic = True\n", "x/route.py": "public = True\n\n\n" + PASS + ROUTE})
+    site.serve({"middleware.py": PASS + "\n\npublic = True\n", "x/route.py": PASS + ROUTE})
 
     assert [ask("/x").headers["Cache-Control"] for _ in range(2)] == [PRIVATE] * 2
 

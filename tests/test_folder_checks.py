@@ -186,6 +186,8 @@ def test_every_mistake_of_a_file_is_reported(site: Site) -> None:
     [
         (f"middleware = 3\n\n\n{ROUTE}", [("E101", ":1")]),
         (f"def middleware(request): ...\n\n\n{ROUTE}", [("E102", ":1")]),
+        (f"{PASS}\n\npublic = True\n\n\n{ROUTE}", [("W103", ":5")]),
+        (f"public = True\n\n\n{ROUTE}", []),
         (f"midleware = 3\n\n\n{ROUTE}", [("E033", ":1")]),
         (f"csrf = None\n\n\n{ROUTE}", [("E035", ":1")]),
         (f"from {{app}} import middleware\n\n\n{ROUTE}", []),
@@ -203,6 +205,34 @@ def test_names_that_a_file_imports_or_keeps_for_itself_are_no_mistakes(site: Sit
     site.serve({"a/middleware.py": head + PASS, "a/b/route.py": ROUTE})
 
     assert _messages(site) == []
+
+
+def test_name_beside_the_one_that_it_resembles_is_a_helper(site: Site) -> None:
+    text = """
+    class Middleware:
+        async def __call__(self, request, call_next):
+            return {"by": "object"}
+
+
+    middleware = Middleware()
+    """
+    site.serve({"a/middleware.py": text, "a/b/route.py": ROUTE})
+
+    assert _messages(site) == []
+    assert site.client.get("/a/b").json() == {"by": "object"}
+
+
+def test_middleware_file_imports_its_neighbours_and_is_imported_by_them(site: Site) -> None:
+    site.serve(
+        {
+            "a/_lib/words.py": 'WORD = "hello"\n',
+            "a/middleware.py": f"from ._lib.words import WORD\n\nseen = []\n\n\n{PASS}",
+            "a/b/route.py": "from ..middleware import WORD, seen\n\n\nasync def GET():\n    return [WORD, *seen]\n",
+        }
+    )
+
+    assert _messages(site) == []
+    assert site.client.get("/a/b").json() == ["hello"]
 
 
 def test_all_files_that_cannot_be_imported_are_reported_together(site: Site) -> None:
@@ -328,7 +358,7 @@ def test_file_that_is_no_file_or_leads_out_of_the_app_is_a_mistake(routes: Path,
 
     found, mistakes = _discover(routes, {})
 
-    assert (found, mistakes) == ([], [("W018", "a/middleware.py"), ("E015", "b/middleware.py")])
+    assert (found, sorted(mistakes)) == ([], [("E015", "b/middleware.py"), ("E107", "a/middleware.py")])
 
 
 def test_link_to_a_file_of_the_app_is_followed(routes: Path) -> None:

@@ -645,3 +645,62 @@ def test_async_middleware_below_a_sync_one_is_cancelled_too(site: Site) -> None:
     asyncio.run(leave())
 
     assert sys.modules[f"{site.name}.routes.x.middleware"].events == ["finally"]
+
+
+def test_middleware_may_cut_short_what_is_within(site: Site, send: Send) -> None:
+    """Invariant 61: what is within is cancelled, and its ``finally`` runs."""
+    text = """
+    import asyncio
+
+    from django_routehandlers import JSONResponse
+
+
+    async def middleware(request, call_next):
+        try:
+            async with asyncio.timeout(0.05):
+                return await call_next(request)
+        except TimeoutError:
+            return JSONResponse({"ended": request.ended}, status=504)
+    """
+    route = """
+    import asyncio
+
+
+    async def GET(request):
+        try:
+            await asyncio.sleep(60)
+        finally:
+            request.ended = True
+    """
+    site.serve({"middleware.py": text, "x/route.py": route})
+
+    response = send("GET", "/x")
+
+    assert (response.status_code, response.json()) == (504, {"ended": True})
+
+
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_template_of_a_handler_is_rendered_behind_the_middleware(site: Site, send: Send, kind: str) -> None:
+    """As Django renders it: behind the view, with what template middleware has added."""
+    site.settings.TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [site.root]}]
+    (site.root / "page.html").write_text("Hello, {{ name }}.")
+    wait = "await " if kind == "async def" else ""
+    text = f"""
+{kind} middleware(request, call_next):
+    response = {wait}call_next(request)
+    response.context_data["name"] = "Ada"
+    response.headers["ETag"] = '"page"'
+    return response
+"""
+    route = """
+    from django.template.response import TemplateResponse
+
+
+    def GET(request):
+        return TemplateResponse(request, "page.html", {})
+    """
+    site.serve({"middleware.py": text, "x/route.py": route})
+
+    response = send("GET", "/x")
+
+    assert (response.content, response.headers["ETag"]) == (b"Hello, Ada.", '"page"')

@@ -4,7 +4,8 @@ Turn the handlers of a route into the one Django view that answers it.
 One body of logic, before and after the handler; two thin edges around it. A route whose
 handlers are all plain functions is a sync view, which Django itself runs in a worker thread
 under ASGI and directly under WSGI; any other route is an async view. A route that is cached has
-both, so that what is kept is served on the event loop, or in the thread, that is there.
+both, so that what is kept is served on the event loop, or in the thread, that is there. With
+middleware around it, a view is of the kind of the outermost one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +53,7 @@ class Views:
     """The views of a route, which answer alike."""
 
     view: View
-    """The one that listings show: async where a handler is."""
+    """The one that listings show: async where a handler, or the outermost middleware, is."""
     on_loop: View
     """The one that answers where an event loop runs."""
     in_thread: View

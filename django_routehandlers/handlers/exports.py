@@ -79,7 +79,13 @@ def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Faul
     # A module of that name is a helper that was imported.
     if not line or isinstance(value, ModuleType):
         return (), []
-    return read_layers(value, module.__file__ or "", line)
+    layers, faults = read_layers(value, module.__file__ or "", line)
+    if layers and isinstance(vars(module).get("public"), bool) and (line := line_in_module(module, "public")):
+        what = "`public` has no effect here: middleware of a route file makes the route private for other caches."
+        faults.append(
+            Fault("W103", line, what, "Move both into a middleware.py, or rename it to _public if it is yours.")
+        )
+    return layers, faults
 
 
 def is_documented(module: ModuleType) -> bool:

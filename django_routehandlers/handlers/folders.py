@@ -119,7 +119,8 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
         elif name in _ROUTE_NAMES:
             what = f"`{name}` has no effect here: it configures one route, and is not handed down."
             yield Fault("E105", line, what, f"Move it into the route files, or rename it to _{name} if it is yours.")
-        elif meant := _meant(name):
+        # A class Middleware beside its instance of the right name is a helper.
+        elif (meant := _meant(name)) and meant not in vars(module):
             line = line_of(value, module.__file__ or "") if inspect.isfunction(value) else line
             what = f"`{name}` looks like `{meant}`."
             yield Fault("E104", line, what, f"Rename it to {meant}, or to _{name} if it is yours.")

@@ -87,7 +87,9 @@ class Passage:
     async def aclose(self) -> None:
         """As ``close()``, on the event loop."""
         if self._streams:
-            await sync_to_async(self.close, thread_sensitive=True)()
+            # The thread that a sync middleware lent may have moved on. Then they are closed as what is dropped unread.
+            with suppress(RuntimeError):
+                await sync_to_async(self.close, thread_sensitive=True)()
 
     def _outcome(self, response: HttpResponseBase) -> CacheOutcome | None:
         return next((one.outcome for one in self._answers if one.response is response), None)

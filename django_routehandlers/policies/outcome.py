@@ -93,7 +93,9 @@ def leave_content(request: HttpRequest, content: bytes | None) -> None:
 
 def withdraw(response: HttpResponseBase) -> None:
     """Take back every word that lets a cache which serves several users store the response."""
-    if parse_cache_control(response.headers.get("Cache-Control", "")).lets_others_store:
+    words: str = response.headers.get("Cache-Control", "")
+    # Nearly all say nothing, or say this already, and it takes as long to read as a hit takes to serve.
+    if not words or (words != PRIVATE and parse_cache_control(words).lets_others_store):
         response.headers["Cache-Control"] = PRIVATE
     for name in [name for name in response.headers if name.lower().endswith(_TARGETED)]:
         del response.headers[name]

@@ -156,7 +156,9 @@ def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | FolderFile 
         what = f"{entry.name} is not a regular file."
         return folder.mistake("E015", what, "Replace it by a file, or remove it.", name=entry.name)
     if entry.is_symlink() and (refusal := _refused_link(folder.trail, os.path.realpath(entry.path))):
-        return folder.mistake("W018", refusal, "Replace the link by a file.", name=entry.name)
+        # Without its middleware a route would be served to those whom that refuses: an error, not a warning.
+        id = "E107" if entry.name == MIDDLEWARE_FILE else "W018"
+        return folder.mistake(id, refusal, "Replace the link by a file.", name=entry.name)
     directory = folder.directory
     if entry.name == MIDDLEWARE_FILE:
         return FolderFile(directory.app, directory.package, directory.path, folder.folders, entry.path)
