@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -21,6 +21,7 @@ from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.cross_origin import cors_of
 from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
+from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.table import current_table
 
 TAG = "routehandlers"
@@ -145,14 +146,29 @@ def _csrf(table: RouteTable) -> Iterator[CheckMessage]:
 
 
 def _cors(table: RouteTable) -> Iterator[CheckMessage]:
-    if _CORSHEADERS not in settings.MIDDLEWARE:
+    policies = {one: cors.policy for one in table.served if (cors := cors_of(one.view)) is not None}
+    if not policies:
+        return
+    yield from _beside_corsheaders(policies)
+    if not any(map(_is_ours, settings.MIDDLEWARE)):
+        what = f"routes have a `cors`, but {MIDDLEWARE} is missing, so other middleware may refuse their preflights."
+        yield Warning(f"MIDDLEWARE: {what}", hint=f'Add "{MIDDLEWARE}" as the first entry.', id=f"{TAG}.W111")
+    loose = {pattern: one.route for one, policy in policies.items() for pattern in policy.loose_patterns}
+    for pattern, route in loose.items():
+        what = f"the pattern {pattern!r} of `cors` lets in origins of strangers."
+        hint = r"Write the dots of a host as \., and let the pattern end with a host that is yours."
+        yield Warning(f"{route.file}: {route.id}: {what}", hint=hint, id=f"{TAG}.W112")
+
+
+def _beside_corsheaders(served: Iterable[Served]) -> Iterator[CheckMessage]:
+    if not (found := [path for path in settings.MIDDLEWARE if path == _CORSHEADERS or _is_subclass(path)]):
         return
     spoken_for: Any = getattr(settings, "CORS_URLS_REGEX", r"^.*$")
-    paths = [f"/{one.path}" for one in table.served if cors_of(one.view) is not None]
-    both = [path for path in paths if re.match(spoken_for, path)]
+    places = list(_places(get_resolver().url_patterns)) or ["/"]
+    both = [path for one in served for place in places if re.match(spoken_for, path := f"{place}{one.path}")]
     if both:
         more = f" and {len(both) - 1} more" if len(both) > 1 else ""
-        what = f"{_CORSHEADERS} answers for {both[0]}{more}, whose own `cors` it may contradict."
+        what = f"{found[0]} answers for {both[0]}{more}, whose own `cors` it may contradict."
         hint = "Set CORS_URLS_REGEX to a pattern that leaves the route out, or set `cors = None` there."
         yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W110")
 
@@ -166,6 +182,19 @@ def _threads() -> Iterator[CheckMessage]:
             hint=f"Write a number well below {config.WORKER_THREADS}, such as {max(1, config.WORKER_THREADS // 4)}.",
             id=f"{TAG}.W120",
         )
+
+
+def _is_subclass(path: str) -> bool:
+    return apps.is_installed("corsheaders") and _is_a(path, import_string(_CORSHEADERS))
+
+
+def _places(patterns: Iterable[URLPattern | URLResolver], path: str = "/") -> Iterator[str]:
+    """Yield the paths below which a URLconf includes the routes."""
+    for pattern in patterns:
+        if isinstance(pattern, RouteResolver):
+            yield path
+        elif isinstance(pattern, URLResolver):
+            yield from _places(pattern.url_patterns, f"{path}{pattern.pattern}".replace("/^", "/"))
 
 
 def _caches(table: RouteTable) -> bool:

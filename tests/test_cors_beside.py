@@ -1,12 +1,14 @@
 """CORS of routes beside others: middleware that answers first, other CORS policies, servers that log users in."""
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
+from corsheaders.middleware import CorsMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
-from django.urls import path
+from django.urls import include, path
 from django.utils.decorators import sync_and_async_middleware
 
 from conftest import Site
@@ -161,3 +163,65 @@ def test_an_origin_longer_than_any_host_is_not_held_against_patterns() -> None:
     policy = CORS(origin_regexes=[r"https://(a+)+\.example"])
     assert policy.allows("https://aaa.example")
     assert not policy.allows("https://" + "a" * 300 + ".example")
+
+
+# Checks
+
+
+def found(site: Site) -> list[tuple[str, str]]:
+    return [(str(one.id).removeprefix("routehandlers."), one.msg) for one in site.check()]
+
+
+def test_a_check_says_where_preflights_may_be_refused(site: Site) -> None:
+    site.settings.MIDDLEWARE = []
+    site.serve({"x/route.py": WITH_CREDENTIALS})
+    [(id, message)] = found(site)
+    assert (id, message) == (
+        "W111",
+        f"MIDDLEWARE: routes have a `cors`, but {OURS} is missing, so other middleware may refuse their preflights.",
+    )
+    site.settings.MIDDLEWARE = [OURS]
+    assert found(site) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_loose"),
+    [
+        (r"https://app.example\.com", True),
+        (r"https://app\.example.com", True),
+        (r"https://.\.example\.com", True),
+        (r"https://\\.example\.com", True),
+        (r"https://.*", True),
+        (r"https?://.+", True),
+        (r".*", True),
+        (r"https://.*\.example\.com", False),
+        (r"https://[a-z.]+\.example\.com", False),
+        (r"https://[^.]+\.example\.com(:[0-9]{2,5})?", False),
+        (r"http://localhost:\d+", False),
+    ],
+)
+def test_a_check_names_patterns_that_let_strangers_in_once(site: Site, pattern: str, is_loose: bool) -> None:
+    """Invariant 81."""
+    site.settings.MIDDLEWARE = [OURS]
+    text = f"from django_routehandlers import CORS\n\ncors = CORS(origin_regexes=[{pattern!r}])\n"
+    site.serve({"middleware.py": text, "x/route.py": ROUTE, "y/route.py": ROUTE})
+    messages = found(site)
+    assert [id for id, _ in messages] == (["W112"] if is_loose else [])
+    assert all(f": the pattern {pattern!r} of `cors` lets in origins of strangers." in text for _, text in messages)
+
+
+class Cors(CorsMiddleware):
+    """As a project changes the middleware of django-cors-headers."""
+
+
+def test_a_check_knows_where_the_routes_are_and_what_is_derived_from_django_cors_headers(site: Site) -> None:
+    site.settings.INSTALLED_APPS = [*site.settings.INSTALLED_APPS, "corsheaders"]
+    site.settings.MIDDLEWARE = [OURS, f"{__name__}.Cors"]
+    site.serve({"x/route.py": WITH_CREDENTIALS})
+    urls = type(sys)("urls_below")
+    urls.urlpatterns = [path("api/v1/", include("django_routehandlers.urls"))]
+    site.settings.ROOT_URLCONF = urls
+    message = f"MIDDLEWARE: {__name__}.Cors answers for /api/v1/x, whose own `cors` it may contradict."
+    assert found(site) == [("W110", message)]
+    site.settings.CORS_URLS_REGEX = r"^/(?!api/v1/).*$"
+    assert found(site) == []

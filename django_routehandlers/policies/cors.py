@@ -21,6 +21,10 @@ MOST_SECONDS = 7200
 _LONGEST = 300
 # As browsers write an origin (HTML, "serialization of an origin"): lower case, the port where it is not the scheme's.
 _SERIALIZED = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_ESCAPED_OR_SET = re.compile(r"\\.|\[[^\]]*\]")
+_BARE_DOT = re.compile(r"\.(?![*+?{])")
+# Nobody owns a name in ".invalid" (RFC 6761), and nobody writes a pattern for both.
+_STRANGERS = ("https://routehandlers.invalid", "https://a-b.c.invalid:8443")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # Schemes by which a browser lets a client in without the page's doing.
@@ -84,6 +88,19 @@ class CORS:
     def is_for_all(self) -> bool:
         """Whether every origin is answered alike, so that no response depends on the origin."""
         return self.origins == "*"
+
+    @property
+    def loose_patterns(self) -> tuple[str, ...]:
+        """
+        Patterns that match what nobody means: a dot that stands for any one character, or origins of strangers.
+
+        Whoever registers ``appXexample.com`` is let in where the first dot of ``app.example.com`` is not escaped.
+        """
+        return tuple(
+            one.pattern
+            for one in self._patterns
+            if _BARE_DOT.search(_ESCAPED_OR_SET.sub("", one.pattern)) or all(map(one.fullmatch, _STRANGERS))
+        )
 
     def allows(self, origin: str) -> bool:
         """Return whether pages of *origin*, the ``Origin`` field, may read responses."""
