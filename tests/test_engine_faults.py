@@ -121,6 +121,45 @@ def test_a_request_that_is_cancelled_while_its_start_is_told_is_finished(serve: 
     assert finished["finished"] == 1
 
 
+@pytest.mark.parametrize("kind", ["loop", "thread"])
+@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
+def test_a_request_that_is_cancelled_anywhere_begins_and_ends_or_does_neither(
+    serve: Serve, finished: Counter[str], kind: str, is_twice: bool
+) -> None:
+    """Invariant 49: at each step of the event loop, and again while it ends."""
+    Closing.closed_times.clear()
+    answered: list[Any] = []
+
+    async def on_loop(request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(0.01)
+        return Closing()
+
+    def in_thread(request: HttpRequest) -> HttpResponse:
+        time.sleep(0.01)
+        return Closing()
+
+    async def run(application: Any, steps: int) -> None:
+        request = asyncio.create_task(ask(application, "view"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        request.cancel()
+        if is_twice:
+            await asyncio.sleep(0.002)
+            request.cancel()
+        await asyncio.wait([request])
+        answered.append(request)
+
+    async def sweep() -> None:
+        application = serve(view=on_loop if kind == "loop" else in_thread)
+        for steps in range(40):
+            await run(application, steps)
+
+    asyncio.run(asyncio.wait_for(sweep(), 30))
+    assert all(request.cancelled() for request in answered)
+    assert finished["started"] == finished["finished"] >= 35
+    assert wait_until(lambda: worker_pool().lent == 0)
+
+
 # The application within itself
 
 

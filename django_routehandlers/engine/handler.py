@@ -30,6 +30,7 @@ from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.resolving import resolve
 from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
+from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import has_thread, no_own_thread, own_thread, request_thread
 
 # A tracer may have put its own in their place by now, or may do so later.
@@ -100,11 +101,12 @@ class EngineHandler(Chain, ASGIHandler):
 
         try:
             if not are_djangos(signals.request_started, STARTED):
-                await signals.request_started.asend(sender=self._sender, scope=scope)
+                # Whoever has been told of the start is told of the end, and the other way round.
+                await unbroken(signals.request_started.asend(sender=self._sender, scope=scope))
             request, response = self.create_request(scope, content)
             await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
         finally:
-            await self._finish(response, request)
+            await unbroken(self._finish(response, request))
 
     async def _finish(self, response: HttpResponseBase | None, request: HttpRequest | None = None) -> None:
         # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still

@@ -46,3 +46,38 @@ def stepped(work: Work, on_wait: Callable[[], None]) -> Generator[Any, Any, Any]
                 waits_for = work.send(sent)
             except StopIteration as end:
                 return end.value
+
+
+@coroutine
+def unbroken(work: Work) -> Generator[Any, Any, Any]:
+    """
+    Run *work* to its end, in this task and its context.
+
+    Raises:
+        CancelledError: The task was cancelled meanwhile. It is raised behind the end.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while True:
+        try:
+            waits_for = work.send(None)
+        except StopIteration as end:
+            if cancelled is not None:
+                raise cancelled from None
+            return end.value
+        is_ready = False
+        while not is_ready:
+            try:
+                if waits_for is None:
+                    yield
+                else:
+                    # What *work* waits for would be cancelled along with the task.
+                    waits_for._asyncio_future_blocking = False
+                    yield from asyncio.shield(waits_for)
+                is_ready = True
+            except asyncio.CancelledError as error:
+                is_ready = waits_for is None or waits_for.done()
+                if not (waits_for is not None and waits_for.cancelled()):
+                    cancelled = error
+            except Exception:
+                # It is raised where *work* asks for it.
+                is_ready = True
