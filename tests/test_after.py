@@ -133,6 +133,43 @@ def test_functions_have_run_when_a_test_client_returns(site: Site, seen: list[An
     assert seen == ORDER
 
 
+MIDDLEWARE = """
+    import seen_after as seen
+    from django_routehandlers import after
+
+    {async_}def middleware(request, call_next):
+        after(seen.events.append, "of the folder")
+        response = {await_}call_next(request)
+        after(seen.events.append, "of the folder, on the way out")
+        return response
+    """
+FOLDER = ["of the folder", "of the folder, on the way out"]
+
+
+@pytest.mark.parametrize("make", [get_asgi_application, get_stock_application], ids=["ours", "stock"])
+@pytest.mark.parametrize(("async_", "await_"), [("async ", "await "), ("", "")], ids=["async", "sync"])
+@pytest.mark.parametrize("source", [ASYNC, SYNC], ids=["async handler", "sync handler"])
+def test_middleware_of_a_folder_and_its_handler_share_one_order(
+    site: Site, seen: list[Any], make: Callable[[], Any], async_: str, await_: str, source: str
+) -> None:
+    site.serve({"middleware.py": MIDDLEWARE.format(async_=async_, await_=await_), "x/route.py": source})
+    expected = ["answered", FOLDER[0], *ORDER[1:], FOLDER[1]]
+    assert in_loop(get("/x"), make).body == b'"done"'
+    assert seen == expected
+    seen.clear()
+    assert site.client.get("/x").content == b'"done"'
+    assert seen == expected
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_middleware_around_what_is_cached_has_its_function_called_for_each_request(site: Site, seen: list[Any]) -> None:
+    source = MIDDLEWARE.format(async_="async ", await_="await ")
+    site.serve({"middleware.py": source, "x/route.py": "async def GET():\n    return 1\n"})
+    for _ in range(2):
+        assert in_loop(get("/x")).body == b"1"
+    assert seen == FOLDER * 2
+
+
 STREAM = """
     import seen_after as seen
     from django_routehandlers import NDJSONResponse, after

@@ -497,6 +497,43 @@ def test_a_refresh_that_takes_too_long_keeps_the_last_answer(site: Site, seen: A
     assert seen.events == ["began", "ended"] * 2
 
 
+# Where the limit comes from
+
+
+PASS = "{async_}def middleware(request, call_next):\n    return {await_}call_next(request)\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "own", "setting", "status"),
+    [
+        (f"max_duration = {SHORT}\n", "", None, 504),
+        (f"max_duration = {SHORT}\n", "max_duration = 60\n", None, 200),
+        ("max_duration = None\n", "", SHORT, 200),
+        ("", "", SHORT, 504),
+    ],
+)
+@pytest.mark.parametrize("kind", ["async", "sync", "config alone"])
+def test_the_nearest_place_says_how_long(
+    site: Site, folder: str, own: str, setting: float | None, status: int, kind: str
+) -> None:
+    words = ("async ", "await ") if kind == "async" else ("", "")
+    around = "" if kind == "config alone" else PASS.format(async_=words[0], await_=words[1])
+    files = {"middleware.py": folder + around} if folder + around else {}
+    handler = f"import asyncio\n\n{own}\nasync def GET(request):\n    await asyncio.sleep({2 * SHORT})\n    return 1\n"
+    site.settings.ROUTEHANDLERS = {} if setting is None else {"MAX_DURATION": setting}
+    site.serve({**files, "x/route.py": handler})
+    assert get("/x").status == status
+
+
+def test_a_sync_handler_below_an_async_middleware_is_answered_in_time(site: Site, seen: Any) -> None:
+    """Invariant 63."""
+    handler = f"import seen_in_time as seen\n\nmax_duration = {SHORT}\n\ndef GET(request):\n    seen.goes_on.wait(10)\n"
+    site.serve({"middleware.py": PASS.format(async_="async ", await_="await "), "x/route.py": handler})
+    start = time.monotonic()
+    assert get("/x").status == 504
+    assert time.monotonic() - start < 5
+
+
 # Mistakes, and what the document says
 
 
