@@ -29,6 +29,7 @@ from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.policies.cors import CORS
+from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
@@ -151,9 +152,18 @@ def _load(
     layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors)
+    fields = _fields(route, places, found)
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+
+
+def _fields(route: Route, places: Sequence[Mapping[str, Any]], found: list[Mistake]) -> Fields:
+    deprecation, sunset = (moment(nearest(name, places, None)) for name in ("deprecation", "sunset"))
+    if deprecation is not None and sunset is not None and sunset < deprecation:
+        what = "the route is gone (sunset) before it is deprecated (RFC 9745, section 5)."
+        found.append(Mistake(route.file, 0, "E130", route.id, what, "Name a later sunset, or an earlier deprecation."))
+    return lifecycle_fields(deprecation, sunset)
 
 
 def _cache(

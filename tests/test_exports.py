@@ -98,12 +98,12 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
             ],
         ),
         (
-            "sunset: str = '2027-01-01'\n\n\ndef GET():\n    pass\n",
+            "throttle: str = '10/minute'\n\n\ndef GET():\n    pass\n",
             [
                 (
                     "W036",
                     ":1",
-                    "`sunset` has no effect in this version of django_routehandlers.",
+                    "`throttle` has no effect in this version of django_routehandlers.",
                     "Remove it until it has.",
                 )
             ],

@@ -32,7 +32,8 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             (
                 "E100",
                 "",
-                "the file defines none of middleware, csrf, cors, max_duration, so it does nothing.",
+                "the file defines none of middleware, csrf, cors, max_duration, deprecation, sunset, "
+                "so it does nothing.",
                 "Add `async def middleware(request, call_next): …`, or remove the file.",
             ),
             id="nothing",
@@ -158,11 +159,11 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             id="value of csrf",
         ),
         pytest.param(
-            f"{PASS}\n\nsunset = 3\n",
+            f"{PASS}\n\nthrottle = 3\n",
             (
                 "W036",
                 ":5",
-                "`sunset` has no effect in this version of django_routehandlers.",
+                "`throttle` has no effect in this version of django_routehandlers.",
                 "Remove it until it has.",
             ),
             id="planned",

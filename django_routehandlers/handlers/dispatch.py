@@ -34,10 +34,12 @@ from django_routehandlers.handlers.judging import (
     user_of,
 )
 from django_routehandlers.handlers.layers import Layer
+from django_routehandlers.handlers.lifecycle import with_fields
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
+from django_routehandlers.policies.lifecycle import Fields
 
 Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 
@@ -63,6 +65,7 @@ def make_view(
     layers: Sequence[Layer] = (),
     csrf: str = "origin",
     cors: CORS | None = None,
+    fields: Fields = (),
 ) -> Views:
     """
     Return the views that answer a route.
@@ -75,9 +78,10 @@ def make_view(
         layers: The middleware around the route, outermost first.
         csrf: Name of the rule by which unsafe requests are judged.
         cors: Which other origins the route answers; ``None`` for none.
+        fields: Those of all of its responses.
     """
     whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
-    around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors}
+    around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
@@ -107,7 +111,7 @@ def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Ma
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
-    view = with_cors(view, about["route_cors"])
+    view = with_cors(with_fields(view, about["route_fields"]), about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__
@@ -148,6 +152,11 @@ def middleware_of(view: View) -> tuple[Layer, ...]:
 def csrf_rule_of(view: View) -> str:
     """Return the name of the rule by which a view that ``make_view`` made judges unsafe requests."""
     return vars(view)["csrf_rule"]
+
+
+def is_deprecated(view: View) -> bool:
+    """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
+    return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
 
 
 def view_within(view: View) -> View:

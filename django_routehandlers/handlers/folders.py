@@ -17,6 +17,7 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
+from django_routehandlers.handlers.lifecycle import wrong_moment
 from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
 from django_routehandlers.policies.cors import CORS
 
@@ -38,6 +39,8 @@ INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
     "csrf": wrong_csrf,
     "cors": _wrong_cors,
     "max_duration": _wrong_duration,
+    "deprecation": wrong_moment("deprecation"),
+    "sunset": wrong_moment("sunset"),
 }
 """Config that a folder hands down → what says what is wrong with a value, and the remedy; ``None`` for nothing."""
 FOLDER_NAMES = ("middleware", "public", *INHERITED)

@@ -35,11 +35,20 @@ def operation_of(
     operation_id: str,
     csrf: str = "origin",
     has_middleware: bool = False,
+    is_deprecated: bool = False,
 ) -> Object:
-    """Return the Operation Object of one handler at one path. For the last two see ``responses_of()``."""
+    """
+    Return the Operation Object of one handler at one path.
+
+    Args:
+        csrf: See ``responses_of()``, as of *has_middleware*.
+        is_deprecated: Whether its route is, whatever the handler says.
+    """
     plan = handler.plan
     operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
     operation.update(_words(handler.function))
+    if is_deprecated:
+        operation["deprecated"] = True
     if parameters := [
         *path_parameters(template.parameters, plan, schemas),
         *value_parameters(plan, schemas),
