@@ -131,6 +131,9 @@ def _middleware(table: RouteTable) -> Iterator[CheckMessage]:
     if not places:
         what = f"routes are cached, but {MIDDLEWARE} is missing, so no response says so: no other cache keeps any."
         yield Warning(f"MIDDLEWARE: {what}", hint=f'Add "{MIDDLEWARE}" as the first entry.', id=f"{TAG}.W062")
+    elif len(places) > 1:
+        what = f"{settings.MIDDLEWARE[places[1]]} is there {len(places)} times, and says everything as often."
+        yield Warning(f"MIDDLEWARE: {what}", hint="Leave the first one alone.", id=f"{TAG}.W062")
     elif places[0] > 0:
         what = f"{settings.MIDDLEWARE[places[0]]} is not the first entry, so it does not see what those before it do."
         yield Warning(f"MIDDLEWARE: {what}", hint="Move it to the beginning.", id=f"{TAG}.W062")
@@ -150,9 +153,12 @@ def _cors(table: RouteTable) -> Iterator[CheckMessage]:
     if not policies:
         return
     yield from _beside_corsheaders(policies)
-    if not any(map(_is_ours, settings.MIDDLEWARE)):
-        what = f"routes have a `cors`, but {MIDDLEWARE} is missing, so other middleware may refuse their preflights."
-        yield Warning(f"MIDDLEWARE: {what}", hint=f'Add "{MIDDLEWARE}" as the first entry.', id=f"{TAG}.W111")
+    if not any(map(_is_ours, settings.MIDDLEWARE[:1])):
+        why, hint = "missing", f'Add "{MIDDLEWARE}" as the first entry.'
+        if any(map(_is_ours, settings.MIDDLEWARE)):
+            why, hint = "not the first entry", "Move it to the beginning."
+        what = f"routes have a `cors`, but {MIDDLEWARE} is {why}, so other middleware may refuse their preflights."
+        yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W111")
     loose = {pattern: one.route for one, policy in policies.items() for pattern in policy.loose_patterns}
     for pattern, route in loose.items():
         what = f"the pattern {pattern!r} of `cors` lets in origins of strangers."

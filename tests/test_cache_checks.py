@@ -106,8 +106,8 @@ def test_config_of_a_route_that_is_not_cached_is_warned_about(site: Site, name: 
 
 @pytest.mark.parametrize(
     "middleware",
-    [[OURS, COMMON], [f"{__name__}.OwnCacheControl", COMMON], [OURS, COMMON, OURS]],
-    ids=["first", "subclass", "twice"],
+    [[OURS, COMMON], [f"{__name__}.OwnCacheControl", COMMON]],
+    ids=["first", "subclass"],
 )
 def test_middleware_that_is_first_is_right(site: Site, middleware: list[str]) -> None:
     site.settings.MIDDLEWARE = middleware
@@ -140,6 +140,18 @@ def test_middleware_that_is_not_first_is_warned_about(site: Site) -> None:
             f"MIDDLEWARE: {__name__}.OwnCacheControl is not the first entry, so it does not see what those before it "
             "do.",
             hint="Move it to the beginning.",
+            id="routehandlers.W062",
+        )
+    ]
+
+
+def test_middleware_that_is_there_twice_is_warned_about(site: Site) -> None:
+    site.settings.MIDDLEWARE = [OURS, COMMON, OURS]
+    site.serve({"x/route.py": CACHED})
+    assert site.check() == [
+        Warning(
+            f"MIDDLEWARE: {OURS} is there 2 times, and says everything as often.",
+            hint="Leave the first one alone.",
             id="routehandlers.W062",
         )
     ]

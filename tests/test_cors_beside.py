@@ -180,6 +180,8 @@ def test_a_check_says_where_preflights_may_be_refused(site: Site) -> None:
         "W111",
         f"MIDDLEWARE: routes have a `cors`, but {OURS} is missing, so other middleware may refuse their preflights.",
     )
+    site.settings.MIDDLEWARE = [f"{__name__}.guard", OURS]
+    assert ("W111", message.replace("missing", "not the first entry")) in found(site)
     site.settings.MIDDLEWARE = [OURS]
     assert found(site) == []
 

@@ -346,6 +346,21 @@ def test_token_is_asked_of_an_origin_that_may_send_it(ask: Ask, site: Site) -> N
     assert ask("POST", "/unsafe", Origin="https://evil.example", **good).status_code == 403
 
 
+def test_a_listed_origin_that_sends_cookies_unasked_is_told_why(ask: Ask, site: Site) -> None:
+    head = HEAD.replace(", credentials=True", "")
+    site.write({"unsafe/route.py": head + "\n\nasync def POST(request):\n    return 1\n"})
+    site.settings.ROUTEHANDLERS = {}
+    response = ask("POST", "/unsafe", Origin=A, Cookie="sessionid=1")
+    assert "credentials=True" in response.json()["detail"]
+
+
+def test_a_refused_preflight_is_logged_with_the_reason(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    ask("OPTIONS", "/read", Origin=A, **PREFLIGHT, Access_Control_Request_Headers="x-a")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Forbidden (preflight of 'https://a.example': Fields are not allowed: x-a): /read"
+    ]
+
+
 # Beside django-cors-headers
 
 

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.urls import resolve
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.log import log_response
 
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cors import CORS
@@ -49,6 +50,10 @@ class RouteCors:
         asked = {name: request.META.get(key, "") for name, key in _ASKED.items()}
         answer = self.policy.preflight(asked, self.methods)
         response = no_content() if answer.refusal is None else ProblemResponse(403, detail=answer.refusal)
+        if answer.refusal is not None:
+            # No page can read it.
+            why = f"preflight of {asked['origin'][:100]!r}: {answer.refusal.rstrip('.')}"
+            log_response("Forbidden (%s): %s", why, request.path, response=response, request=request)
         for name, value in answer.fields:
             response.headers[name] = value
         patch_vary_headers(response, _PREFLIGHT_VARY)

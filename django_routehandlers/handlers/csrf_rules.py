@@ -25,6 +25,8 @@ class CsrfRule:
     """Returns why a request is refused, or ``None`` where it may pass."""
     waits: bool = False
     """Whether *refusal* may wait, for a session or for content, so that it should not run on the event loop."""
+    is_logged: bool = False
+    """Whether *refusal* writes why to the log itself."""
 
 
 def _by_origin(request: HttpRequest) -> str | None:
@@ -33,7 +35,17 @@ def _by_origin(request: HttpRequest) -> str | None:
         return None
     own = f"{request.scheme}://{request.get_host()}"
     refusal = refused_origin(fetch_site, origin, own, settings.CSRF_TRUSTED_ORIGINS)
-    return None if refusal is not None and _is_admitted(request) else refusal
+    if refusal is None or _is_admitted(request):
+        return None
+    cors = cors_of_request(request)
+    is_listed = cors is not None and origin is not None and cors.policy.allows(origin)
+    return _WITHOUT_CREDENTIALS if is_listed else refusal
+
+
+_WITHOUT_CREDENTIALS = (
+    "The request has cookies, or an Authorization of the browser's own, and its origin may send neither: "
+    "the CORS policy of the route has no credentials=True."
+)
 
 
 def _is_admitted(request: HttpRequest) -> bool:
@@ -63,7 +75,7 @@ def _never(request: HttpRequest) -> None:
 
 CSRF_RULES: Mapping[str, CsrfRule] = {
     "origin": CsrfRule("origin", _by_origin),
-    "token": CsrfRule("token", _by_token, waits=True),
+    "token": CsrfRule("token", _by_token, waits=True, is_logged=True),
     "exempt": CsrfRule("exempt", _never),
 }
 """What `csrf` may say, and what that means."""

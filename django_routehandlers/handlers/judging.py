@@ -11,6 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.log import log_response
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cached_get import CachedGet
@@ -90,8 +91,18 @@ def judge(request: HttpRequest, segments: Mapping[str, Any], table: MethodTable)
     # A segment that does not fit means that there is no such resource: that is said before all else.
     values = handler.plan.read_segments(segments)
     if method not in SAFE_METHODS and (reason := table.csrf.refusal(request)):
-        return ProblemResponse(403, detail=reason)
+        return _forbidden(request, reason, is_logged=table.csrf.is_logged)
     return handler.plan, values
+
+
+def _forbidden(request: HttpRequest, reason: str, *, is_logged: bool) -> HttpResponseBase:
+    response = ProblemResponse(403, detail=reason)
+    if is_logged:
+        # Django would say once more that it is forbidden, and not why.
+        vars(response)["_has_been_logged"] = True
+    else:
+        log_response("Forbidden (%s): %s", reason.rstrip("."), request.path, response=response, request=request)
+    return response
 
 
 def is_as_sent(request: HttpRequest, method: str) -> bool:
