@@ -194,8 +194,15 @@ def _bind(route: Route, exports: Exports, max_duration: float | None) -> tuple[d
         bound[method] = handler
         for fault in (*wrong, *unclear):
             faults.append(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy))
-        faults.extend(_atomic(method, handler, route.file))
+        faults.extend([*_atomic(method, handler, route.file), *_csrf_exempt(method, handler, route.file)])
     return bound, faults
+
+
+def _csrf_exempt(method: str, handler: BoundHandler, file: str) -> Iterator[Fault]:
+    if getattr(handler.function, "csrf_exempt", False):
+        what = f"{method}: @csrf_exempt has no effect: Django asks no route for a token, and the rule `csrf` stays."
+        remedy = 'Remove it, and write `csrf = "exempt"` where nothing is to be checked.'
+        yield Fault("W104", line_of(handler.function, file), what, remedy)
 
 
 def _atomic(method: str, handler: BoundHandler, file: str) -> Iterator[Fault]:

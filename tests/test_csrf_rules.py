@@ -205,3 +205,14 @@ def test_trusted_origins_hold_for_the_token_too(site: Site, ask: Ask, settings: 
     headers = {"X-CSRFToken": TOKEN, "Origin": "https://app.example"}
 
     assert ask("POST", "/x", TOKEN, headers=headers).status_code == 200
+
+
+def test_decorator_without_effect_is_warned_about(site: Site) -> None:
+    imported = "from django.views.decorators.csrf import csrf_exempt\n\n\n"
+    decorated = imported + "@csrf_exempt\nasync def POST(request):\n    pass\n"
+    site.serve({"x/route.py": decorated})
+    [found] = site.check()
+    assert (found.id, found.hint) == (
+        "routehandlers.W104",
+        'Remove it, and write `csrf = "exempt"` where nothing is to be checked.',
+    )
