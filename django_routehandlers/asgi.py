@@ -151,9 +151,11 @@ class RouteASGIHandler(EngineHandler):
         exchange: Exchange = receive
         if _arrives(exchange.scope):
             return cast("IO[bytes]", exchange.arrive())
-        length = stated_length(exchange.scope)
+        scope = exchange.scope
+        length = stated_length(scope)
         if not exchange.is_too_much(length):
-            if length or exchange.scope["method"] not in SAFE_METHODS:
+            # HTTP/2 has content of which no field tells.
+            if length or scope["method"] not in SAFE_METHODS or not scope["http_version"].startswith("1"):
                 exchange.limit(get_config().CONTENT_RECEIVE_TIMEOUT)
             content = await super().read_body(exchange)
             if not exchange.is_cut:

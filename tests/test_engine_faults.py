@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import re
 import signal
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.asgi import get_asgi_application as djangos_application
+from django.core.cache import CacheHandler, caches
 from django.core.signals import request_finished, request_started
 from django.db import OperationalError, connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -23,6 +26,8 @@ from django.utils.decorators import async_only_middleware, sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 from pytest_django import Settings
 
+from cache_servers import MemcachedServer
+from django_routehandlers.engine.request import _known_name
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.workers import worker_pool
 from engine_client import SEVEN, Serve, ask, body, views_served, wait_until
@@ -569,3 +574,122 @@ def test_a_client_that_sends_nothing_more_is_answered_408(
     assert (answer[0]["status"], len(called)) == (expected, expected == 200)
     assert ((b"connection", b"close") in answer[0]["headers"]) == (expected == 408)
     assert finished == {"started": 1, "finished": 1}
+
+
+# What a second attack found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fields", "expected"),
+    [
+        ("X_FRAME_OPTIONS", "SAMEORIGIN", (), 200),
+        ("DISALLOWED_USER_AGENTS", [re.compile("bot")], ((b"user-agent", b"bot"),), 403),
+        ("PREPEND_WWW", True, (), 301),
+        ("CSRF_USE_SESSIONS", True, ((b"cookie", b"sessionid=" + b"a" * 32),), 200),
+    ],
+)
+def test_settings_that_are_overridden_count_at_once(
+    serve: Serve, settings: Settings, name: str, value: object, fields: tuple[tuple[bytes, bytes], ...], expected: int
+) -> None:
+    """Invariant 48."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    settings.ALLOWED_HOSTS = ["*"]
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    ours = serve(view=view)
+    assert asyncio.run(ask(ours, "view", fields=fields))[0]["status"] == 200
+    setattr(settings, name, value)
+    assert same_on_both(ours, "view", fields)[0] == expected
+
+
+def test_long_names_of_fields_are_not_remembered(serve: Serve) -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(str(len(request.META)))
+
+    application = serve(view=view)
+    names = [b"x%d" % number + b"a" * 100 for number in range(50)]
+    before = _known_name.cache_info().currsize
+    answers = {body(asyncio.run(ask(application, "view", fields=((name, b"1"),)))) for name in names}
+    assert len(answers) == 1
+    assert _known_name.cache_info().currsize <= before + 1
+
+
+def test_a_memcached_client_is_shared_by_no_threads(serve: Serve, settings: Settings, tmp_path: Path) -> None:
+    with MemcachedServer(tmp_path) as server:
+        backend = "django.core.cache.backends.memcached.PyMemcacheCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": server.address}}
+
+        async def view(request: HttpRequest) -> HttpResponse:
+            key = request.headers["X-Key"]
+            await caches["default"].aset(key, key)
+            return HttpResponse(str(await caches["default"].aget(key) == key))
+
+        application = serve(view=view)
+
+        async def run() -> Counter[bytes]:
+            fields = [((b"x-key", b"%d" % number),) for number in range(100)]
+            answers = await asyncio.gather(*(ask(application, "view", fields=one) for one in fields))
+            return Counter(body(answer) for answer in answers)
+
+        assert asyncio.run(run()) == {b"True": 100}
+
+
+def test_who_watches_the_making_of_cache_backends_sees_each(
+    serve: Serve, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As django-debug-toolbar does."""
+    made: list[str] = []
+    djangos = CacheHandler.create_connection
+
+    def watched(self: CacheHandler, alias: str) -> Any:
+        made.append(alias)
+        return djangos(self, alias)
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(await caches["default"].aget("key", b"none"))
+
+    application = serve(view=view)
+    monkeypatch.setattr(CacheHandler, "create_connection", watched)
+    for _ in range(3):
+        assert body(asyncio.run(ask(application, "view"))) == b"none"
+    assert made == ["default"] * 3
+
+
+def test_who_waits_for_a_thread_and_needs_it_no_more_is_forgotten(serve: Serve, settings: Settings) -> None:
+    settings.ROUTEHANDLERS = {"WORKER_THREADS": 1}
+    goes_on = threading.Event()
+
+    def holds(request: HttpRequest) -> HttpResponse:
+        goes_on.wait(10)
+        return HttpResponse(b"held")
+
+    async def gives_up(request: HttpRequest) -> HttpResponse:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(sync_to_async(int)(), 0.05)
+        await asyncio.sleep(0.05)
+        return HttpResponse(b"gave up")
+
+    async def run() -> Counter[bytes]:
+        application = serve(holds=holds, gives=gives_up)
+        held = asyncio.create_task(ask(application, "holds"))
+        await asyncio.sleep(0.05)
+        others = await asyncio.gather(*(ask(application, "gives") for _ in range(300)))
+        goes_on.set()
+        last = await asyncio.wait_for(ask(application, "holds"), 5)
+        return Counter(body(answer) for answer in (await held, last, *others))
+
+    assert asyncio.run(run()) == {b"held": 2, b"gave up": 300}
+    assert wait_until(lambda: worker_pool().lent == 0)
+
+
+def test_fields_of_a_response_may_be_bytes(serve: Serve) -> None:
+    class WithBytes(HttpResponse):
+        def items(self) -> Any:
+            return [(b"X-Bytes", b"1")]
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        return WithBytes()
+
+    assert same_on_both(serve(view=view), "view")[1] == [(b"X-Bytes", b"1")]

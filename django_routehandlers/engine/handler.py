@@ -179,7 +179,7 @@ class EngineHandler(Chain, ASGIHandler):
                 thread.let_others_work()
             await super().send_response(response, send)
             return
-        fields = [(_encoded_name(name), value.encode("latin1")) for name, value in _named(response)]
+        fields = _encoded(response)
         if response.cookies:
             fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
@@ -209,12 +209,19 @@ def _close(response: HttpResponseBase) -> None:
     set_urlconf(None)
 
 
-def _named(response: Any) -> Iterable[tuple[str, str]]:
+def _encoded(response: Any) -> list[tuple[bytes, bytes]]:
     headers, kind = response.headers, cast("type[HttpResponseBase]", type(response))
     # Its items() makes an iterator for each of three abstract classes.
     if type(headers) is ResponseHeaders and kind.items is _ITEMS:
-        return vars(headers)["_store"].values()
-    return response.items()
+        return [(_encoded_name(name), value.encode("latin1")) for name, value in vars(headers)["_store"].values()]
+    pairs: Iterable[tuple[str | bytes, str | bytes]] = response.items()
+    return [
+        (
+            name.encode("ascii") if isinstance(name, str) else bytes(name),
+            value.encode("latin1") if isinstance(value, str) else bytes(value),
+        )
+        for name, value in pairs
+    ]
 
 
 @lru_cache(maxsize=256)

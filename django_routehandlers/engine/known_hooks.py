@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import trans_real
 
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.request import is_due
 
 IsFree = Callable[..., bool]
@@ -119,8 +120,12 @@ def _is_no_head(request: HttpRequest, view: Any) -> bool:
 # django.middleware.csrf
 
 
-def _reads_secret(middleware: Any) -> IsFree | None:
-    return never if settings.CSRF_USE_SESSIONS else None
+def _reads_secret(middleware: Any) -> IsFree:
+    return never if settings.CSRF_USE_SESSIONS else _needs_no_session
+
+
+def _needs_no_session(request: HttpRequest) -> bool:
+    return not setting("CSRF_USE_SESSIONS")
 
 
 def _needs_no_token(request: HttpRequest, view: Any) -> bool:
@@ -132,22 +137,20 @@ def _needs_no_token(request: HttpRequest, view: Any) -> bool:
     )
 
 
-def _sets_secret(middleware: Any) -> IsFree | None:
-    if not settings.CSRF_USE_SESSIONS:
-        return None
-
-    def is_free(request: HttpRequest, response: Any) -> bool:
-        return not request.META.get("CSRF_COOKIE_NEEDS_UPDATE")
-
-    return is_free
+def _sets_no_secret(request: HttpRequest, response: Any) -> bool:
+    return not (request.META.get("CSRF_COOKIE_NEEDS_UPDATE") and setting("CSRF_USE_SESSIONS"))
 
 
 # django.middleware
 
 
-def _looks_at_host(middleware: Any) -> IsFree | None:
+def _looks_at_host(middleware: Any) -> IsFree:
     # A URL that is looked for has converters, which may be the project's own.
-    return never if settings.PREPEND_WWW else None
+    return never if settings.PREPEND_WWW else _looks_for_no_url
+
+
+def _looks_for_no_url(request: HttpRequest) -> bool:
+    return not setting("PREPEND_WWW")
 
 
 def _looks_for_no_slash(request: HttpRequest, response: Any) -> bool:
@@ -196,7 +199,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "django.middleware.csrf.CsrfViewMiddleware": {
         "process_request": _reads_secret,
         "process_view": _told_by(_needs_no_token),
-        "process_response": _sets_secret,
+        "process_response": _told_by(_sets_no_secret),
     },
     "django.contrib.auth.middleware.AuthenticationMiddleware": {"process_request": _always},
     "django.contrib.auth.middleware.LoginRequiredMiddleware": {"process_view": _told_by(_needs_no_login)},

@@ -9,7 +9,7 @@ import django
 from django.conf import settings
 from django.core.handlers import asgi
 
-_MOST_NAMES = 1024
+_MOST_NAMES, _LONGEST = 1024, 64  # names that are remembered, and letters of one that is
 # Since then Django takes cookies before all other fields.
 _COOKIES_FIRST = django.VERSION >= (6, 0)
 
@@ -149,7 +149,7 @@ def _take_fields(fields: Any, meta: dict[str, Any]) -> bool:
     """Put the fields of a request into *meta*; return whether each could be taken as it is."""
     taken: dict[str, str] = {}
     for name, value in fields:
-        key = _meta_name(name)
+        key = _known_name(name) if len(name) <= _LONGEST else _meta_name(name)
         if key is None:
             continue
         text: str = value.decode("latin1")
@@ -162,7 +162,6 @@ def _take_fields(fields: Any, meta: dict[str, Any]) -> bool:
     return True
 
 
-@lru_cache(maxsize=_MOST_NAMES)
 def _meta_name(name: bytes) -> str | None:
     """Return the name of a field in ``META``; ``None`` for one that is not taken, as it could pass for another."""
     text = name.decode("latin1")
@@ -171,3 +170,6 @@ def _meta_name(name: bytes) -> str | None:
     if text in ("content-length", "content-type"):
         return text.upper().replace("-", "_")
     return f"HTTP_{text.upper().replace('-', '_')}"
+
+
+_known_name = lru_cache(maxsize=_MOST_NAMES)(_meta_name)

@@ -1,7 +1,7 @@
 """
 Keep one backend of each cache for the process, where Django makes one for each request under ASGI.
 
-With Redis or memcached that is a client, a pool and a connection each time. Only backends of
+With Redis that is a client, a pool and a connection each time. Only backends of
 Django's own that several threads may use at once are kept; the others stay as they are.
 """
 
@@ -11,12 +11,16 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from django.core.cache import caches
+from django.core.cache import CacheHandler, caches
 from django.core.cache.backends.base import BaseCache
 from django.core.signals import setting_changed
 
 _BACKENDS = "django.core.cache.backends."
-_OF_ONE_THREAD = ".PyLibMCCache"
+# A memcached client has one connection for all threads, unless it is told otherwise, and leaves a server that was
+# down alone for a minute: with a client for each request nobody notices.
+_NOT_SHARED = (".PyLibMCCache", ".PyMemcacheCache")
+# django-debug-toolbar has its own in this place, to see each backend that is made.
+_DJANGOS_CREATE = CacheHandler.create_connection
 
 
 class SharedCaches:
@@ -32,6 +36,8 @@ class SharedCaches:
 
     def create(self, alias: str) -> BaseCache:
         """Return a backend, in the place of ``caches.create_connection()``."""
+        if CacheHandler.create_connection is not _DJANGOS_CREATE:
+            return CacheHandler.create_connection(caches, alias)
         if (backend := self._backends.get(alias)) is not None:
             return backend
         with self._lock:
@@ -60,13 +66,7 @@ class SharedCaches:
 def _is_for_threads(settings: Mapping[str, Any]) -> bool:
     """Return whether a backend with these of ``CACHES`` is Django's own, and several threads may use it at once."""
     backend = settings.get("BACKEND", "")
-    return (
-        isinstance(backend, str)
-        and backend.startswith(_BACKENDS)
-        and not backend.endswith(_OF_ONE_THREAD)
-        # A memcached client without a pool has one connection for all.
-        and settings.get("OPTIONS", {}).get("use_pooling", True)
-    )
+    return isinstance(backend, str) and backend.startswith(_BACKENDS) and not backend.endswith(_NOT_SHARED)
 
 
 def _keep_open(**kwargs: object) -> None:

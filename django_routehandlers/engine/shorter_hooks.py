@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import ResponseHeaders
 
 from django_routehandlers.engine.hosts import allowed_host
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.request import give_later, is_due
 
 Call = Callable[..., Any]
@@ -62,10 +63,11 @@ def _sets_security_fields(middleware: Any, call: Call) -> Call:
 
 def _sets_frame_options(middleware: Any, call: Call) -> Call:
     [(name, field)] = _prebuilt(call).items()
+    value: object = settings.X_FRAME_OPTIONS
 
     def process_response(request: HttpRequest, response: Any) -> Any:
         fields = _fields(response)
-        if fields is None:
+        if fields is None or setting("X_FRAME_OPTIONS") != value:
             return call(request, response)
         if not getattr(response, "xframe_options_exempt", False):
             fields.setdefault(name, field)
@@ -78,12 +80,12 @@ def _sets_frame_options(middleware: Any, call: Call) -> Call:
 
 
 def _validates_host(middleware: Any, call: Call) -> Call:
-    if settings.DISALLOWED_USER_AGENTS:
-        return call
-
-    def process_request(request: HttpRequest) -> None:
+    def process_request(request: HttpRequest) -> Any:
+        if setting("DISALLOWED_USER_AGENTS"):
+            return call(request)
         # Django asks for it to have it validated.
         allowed_host(request)
+        return None
 
     return process_request
 

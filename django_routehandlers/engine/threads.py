@@ -128,9 +128,6 @@ class RequestThread(Executor):
         if not self.is_used:
             return
         with self._lock:
-            if self._is_asking and not self._calls:
-                # Those that it was asked for have been cancelled.
-                self._pool.forget(self._start)
             self._give_back()
 
     def _give_back(self) -> None:
@@ -199,6 +196,10 @@ class RequestThread(Executor):
             if self._running is call:
                 self._running = None
             self._calls -= 1
+            if self._is_asking and not self._calls and self._pool.forget(self._start):
+                # Those that a thread was asked for have been cancelled.
+                self._is_asking = False
+                self._queued.clear()
             self._give_back()
 
     def _end(self, worker: Worker) -> None:

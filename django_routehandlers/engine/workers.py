@@ -83,10 +83,12 @@ class WorkerPool:
         if worker is not None:
             use(worker)
 
-    def forget(self, use: Callable[[Worker], object]) -> None:
-        """Do not call *use* any more, if it is still to be called."""
+    def forget(self, use: Callable[[Worker], object]) -> bool:
+        """Do not call *use* any more, if it is still to be called; return whether it was."""
         with self._lock, suppress(ValueError):
             self._waiting.remove(use)
+            return True
+        return False
 
     def give(self, worker: Worker) -> None:
         """Take a thread back, with no transaction open on its connections."""

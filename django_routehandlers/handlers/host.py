@@ -6,6 +6,8 @@ from django.http import HttpRequest
 
 from django_routehandlers.engine.hosts import allowed_host
 
+_LONGEST = 255  # characters of a host that is remembered
+
 
 def normal_host(request: HttpRequest, scheme: str) -> str:
     """
@@ -14,10 +16,11 @@ def normal_host(request: HttpRequest, scheme: str) -> str:
     Raises:
         DisallowedHost: It is none, or none of ``ALLOWED_HOSTS``.
     """
-    return _normal(allowed_host(request), scheme)
+    host = allowed_host(request)
+    # Any client may send others.
+    return _known(host, scheme) if len(host) <= _LONGEST else _normal(host, scheme)
 
 
-@lru_cache(maxsize=1024)
 def _normal(host: str, scheme: str) -> str:
     name, colon, port = host.lower().rpartition(":")
     if not colon or not port.isdigit():
@@ -25,3 +28,6 @@ def _normal(host: str, scheme: str) -> str:
     if port == {"http": "80", "https": "443"}.get(scheme):
         port = ""
     return f"{name.removesuffix('.')}:{port}" if port else name.removesuffix(".")
+
+
+_known = lru_cache(maxsize=1024)(_normal)
