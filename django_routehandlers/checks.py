@@ -40,7 +40,7 @@ def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
     found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
-    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table), *_threads()]
+    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table)]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -177,17 +177,6 @@ def _beside_corsheaders(served: Iterable[Served]) -> Iterator[CheckMessage]:
         what = f"{found[0]} answers for {both[0]}{more}, whose own `cors` it may contradict."
         hint = "Set CORS_URLS_REGEX to a pattern that leaves the route out, or set `cors = None` there."
         yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W110")
-
-
-def _threads() -> Iterator[CheckMessage]:
-    config = get_config()
-    if config.MAX_OVERDUE_THREADS >= config.WORKER_THREADS:
-        what = "handlers behind their time may take all of the WORKER_THREADS, and no request would get one."
-        yield Warning(
-            f"{SETTING}['MAX_OVERDUE_THREADS']: {what}",
-            hint=f"Write a number well below {config.WORKER_THREADS}, such as {max(1, config.WORKER_THREADS // 4)}.",
-            id=f"{TAG}.W120",
-        )
 
 
 def _is_subclass(path: str) -> bool:

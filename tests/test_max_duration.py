@@ -282,12 +282,35 @@ def test_routes_answer_503_while_too_many_threads_are_overdue(site: Site, seen: 
     assert in_loop(test, make) == [504, 504, 503, 200, 200]
 
 
+@pytest.mark.parametrize("leaves", [False, True], ids=["overdue", "left"])
+@pytest.mark.parametrize("make", MAKERS)
+def test_many_at_once_that_never_end_stop_nobody(site: Site, seen: Any, make: Make, leaves: bool) -> None:
+    """Invariant 63: nor do those whose clients leave before their time is over."""
+    site.settings.ROUTEHANDLERS = {"WORKER_THREADS": 4, "MAX_OVERDUE_THREADS": 2}
+    site.serve({"x/[kind]/route.py": STUCK, "y/route.py": "def GET(request):\n    return 'free'\n"})
+
+    async def test(application: Any) -> tuple[int, int]:
+        stuck = [asyncio.create_task(Request("/x/stuck").run(application)) for _ in range(4)]
+        await asyncio.sleep(SHORT / 3)
+        if leaves:
+            for one in stuck:
+                one.cancel()
+        await asyncio.sleep(2 * SHORT)
+        free = await asyncio.wait_for(Request("/y").run(application), 5)
+        refused = await asyncio.wait_for(Request("/x/free").run(application), 5)
+        seen.goes_on.set()
+        await asyncio.wait(stuck)
+        return free.status, refused.status
+
+    assert in_loop(test, make) == (200, 503)
+
+
 def test_a_late_error_is_logged(site: Site, seen: Any, logged: list[tuple[str, str]]) -> None:
     site.serve({"x/[kind]/route.py": STUCK.replace('kind == "stuck"', "True")})
     assert get("/x/fails").status == 504
     seen.goes_on.set()
     wait_for(lambda: len(overdue_threads()) == 0)
-    text = "it failed, behind its time: the answer has been sent."
+    text = "it failed, behind its time: nobody waits for its answer any more."
     assert [(level, what.partition(": ")[2]) for level, what in logged][1:] == [("ERROR", text)]
 
 
@@ -554,14 +577,6 @@ def test_a_number_of_seconds_or_none_is_no_mistake(site: Site, value: str) -> No
 def test_a_setting_that_is_no_number_is_a_mistake(site: Site, name: str) -> None:
     site.settings.ROUTEHANDLERS = {name: 0}
     assert site.mistakes() == [("E001", f"ROUTEHANDLERS['{name}']")]
-
-
-@pytest.mark.parametrize(("threads", "found"), [(10, [("W120", "ROUTEHANDLERS['MAX_OVERDUE_THREADS']")]), (11, [])])
-def test_overdue_threads_that_may_be_all_threads_are_warned_of(
-    site: Site, threads: int, found: list[tuple[str, str]]
-) -> None:
-    site.settings.ROUTEHANDLERS = {"WORKER_THREADS": threads}
-    assert site.mistakes() == found
 
 
 def test_the_document_lists_the_504(site: Site) -> None:

@@ -93,19 +93,21 @@ class RequestThread(Executor):
 
     def let_go(self) -> bool:
         """
-        Leave the thread to the call that runs on it, and borrow another for the next call.
+        Leave the thread to the call that runs on it, and borrow another for the next one; return whether one runs.
 
-        Returns:
-            Whether a call runs. Its thread is given back when it ends.
+        It is given back when that call ends.
         """
         with self._lock:
-            if self._worker is None or self._running is None:
+            worker = self._worker
+            if worker is None or self._running is None:
                 return False
-            self._left[self._running] = self._worker
+            self._left[self._running] = worker
             self._calls -= 1
             self._running = self._worker = None
             self._is_new, self._is_connected, self._is_due = True, False, False
-            return True
+        # It may never come back: whoever asks has its place.
+        self._pool.rest(worker)
+        return True
 
     def let_others_work(self) -> None:
         """Let other requests have a thread in the place of this one's, which only waits."""

@@ -5,6 +5,7 @@ What runs on an event loop is cancelled. A thread cannot be ended: under ASGI it
 and the thread, of which there may be only so many, is left alone until it comes back by itself.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -50,6 +51,10 @@ def limited_in_thread(call: Callable[..., HttpResponseBase], seconds: float, lab
         except Overdue:
             run.abandon()
             raise
+        except asyncio.CancelledError:
+            # The client has left, which ends no thread either. It has what is left of its time.
+            asyncio.get_running_loop().call_later(max(limit.left, 0), run.abandon)
+            raise
         return _held_to(limit, response)
 
     return respond
@@ -86,7 +91,7 @@ class _Run:
             response = self._call(*args, **kwargs)
         except Exception:
             if self._end():
-                _logger.exception("%s: it failed, behind its time: the answer has been sent.", self._label)
+                _logger.exception("%s: it failed, behind its time: nobody waits for its answer any more.", self._label)
             raise
         except BaseException:
             self._end()
