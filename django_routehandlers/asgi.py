@@ -54,6 +54,8 @@ AFTER_GRACE = 10.0
 _logger = logging.getLogger("django_routehandlers")
 _Created = tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]
 _STOPS = "the server stops"
+# Versions of HTTP in which content without a length is told by a field.
+_CHUNKED = ("1.0", "1.1")
 _LINES = frozenset(media_type.encode() for media_type in LinesBody.media_types)
 
 
@@ -155,7 +157,7 @@ class RouteASGIHandler(EngineHandler):
         length = stated_length(scope)
         if not exchange.is_too_much(length):
             # HTTP/2 has content of which no field tells.
-            if length or scope["method"] not in SAFE_METHODS or not scope["http_version"].startswith("1"):
+            if length or scope["method"] not in SAFE_METHODS or scope.get("http_version", "1.1") not in _CHUNKED:
                 exchange.limit(get_config().CONTENT_RECEIVE_TIMEOUT)
             content = await super().read_body(exchange)
             if not exchange.is_cut:

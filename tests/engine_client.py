@@ -1,6 +1,7 @@
 """Serve views on the engine and ask it in this process, as servers do."""
 
 import asyncio
+import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from django.core.cache import CacheHandler
 from django.urls import path
 from pytest_django import Settings
 
@@ -29,6 +31,9 @@ Serve = Callable[..., Any]
 @contextmanager
 def views_served(settings: Settings) -> Iterator[Serve]:
     """Yield what makes an application of views, by their paths, behind Django's seven middleware."""
+    # Where the debug toolbar was installed once it stays, and sees each backend of a cache.
+    watched = CacheHandler.create_connection
+    CacheHandler.create_connection = inspect.unwrap(watched)
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.MIDDLEWARE = SEVEN
 
@@ -40,6 +45,7 @@ def views_served(settings: Settings) -> Iterator[Serve]:
         return get_asgi_application()
 
     yield make
+    CacheHandler.create_connection = watched
     sys.modules.pop("engine_urls", None)
 
 

@@ -25,7 +25,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from pytest_django import Settings
 
-from django_routehandlers.asgi import get_asgi_application
 from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.shared_caches import shared_caches
 from django_routehandlers.engine.workers import WorkerPool, worker_pool
@@ -453,9 +452,9 @@ def test_a_backend_of_others_is_made_for_each_request_and_closed(serve: Serve, s
     assert OwnCache.closed == 3
 
 
-def test_shared_caches_are_closed_with_the_process_and_not_with_a_request(settings: Settings) -> None:
+def test_shared_caches_are_closed_with_the_process_and_not_with_a_request(serve: Serve, settings: Settings) -> None:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    get_asgi_application()
+    serve()
     shared = shared_caches()
     backend = shared.create("default")
     backend.close()

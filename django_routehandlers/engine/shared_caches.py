@@ -15,12 +15,12 @@ from django.core.cache import CacheHandler, caches
 from django.core.cache.backends.base import BaseCache
 from django.core.signals import setting_changed
 
+from django_routehandlers.engine.internals import is_as_released
+
 _BACKENDS = "django.core.cache.backends."
 # A memcached client has one connection for all threads, unless it is told otherwise, and leaves a server that was
 # down alone for a minute: with a client for each request nobody notices.
 _NOT_SHARED = (".PyLibMCCache", ".PyMemcacheCache")
-# django-debug-toolbar has its own in this place, to see each backend that is made.
-_DJANGOS_CREATE = CacheHandler.create_connection
 
 
 class SharedCaches:
@@ -36,8 +36,10 @@ class SharedCaches:
 
     def create(self, alias: str) -> BaseCache:
         """Return a backend, in the place of ``caches.create_connection()``."""
-        if CacheHandler.create_connection is not _DJANGOS_CREATE:
-            return CacheHandler.create_connection(caches, alias)
+        create = CacheHandler.create_connection
+        # django-debug-toolbar has its own in this place, to see each backend that is made.
+        if not is_as_released(create, CacheHandler.__module__):
+            return create(caches, alias)
         if (backend := self._backends.get(alias)) is not None:
             return backend
         with self._lock:
