@@ -6,13 +6,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
-from django.utils.decorators import sync_and_async_middleware
 
 from conftest import Site
 from django_routehandlers.caching.current import forget_cache
-from django_routehandlers.handlers.functions import is_coroutine_function
 
 A, B = "https://a.example", "https://b.example"
 HEAD = f"from django_routehandlers import CORS\n\ncors = CORS([{A!r}, {B!r}], credentials=True)\n"
@@ -220,22 +217,6 @@ def test_a_handler_for_options_wins(ask: Ask) -> None:
     assert (response.status_code, response.content, access(response)) == (200, b"own", ALLOWED)
 
 
-@sync_and_async_middleware
-def refuses(get_response: Any) -> Any:
-    """Refuse whoever has no key, as a guard in settings.MIDDLEWARE does."""
-
-    def judge(request: HttpRequest) -> HttpResponse | None:
-        return None if "key" in request.headers else HttpResponse(status=401)
-
-    if not is_coroutine_function(get_response):
-        return lambda request: judge(request) or get_response(request)
-
-    async def middleware(request: HttpRequest) -> Any:
-        return judge(request) or await get_response(request)
-
-    return middleware
-
-
 def test_no_middleware_refuses_a_preflight(ask: Ask, site: Site) -> None:
     """Invariant 80."""
     site.settings.MIDDLEWARE = [
@@ -243,7 +224,7 @@ def test_no_middleware_refuses_a_preflight(ask: Ask, site: Site) -> None:
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
-        f"{__name__}.refuses",
+        "test_cors_beside.guard",
     ]
     assert ask("OPTIONS", "/read", Origin=A, **PREFLIGHT).status_code == 204
     assert ask("GET", "/read", Origin=A).status_code == 401

@@ -1,5 +1,5 @@
 """
-Count the threads that run on after their request has been answered: nothing can end a thread.
+Count the threads that run on though nobody waits for their answer any more: nothing can end a thread.
 
 Each is taken away from its request, which goes on with another one, and is given back to the pool
 when its call has ended.
