@@ -334,13 +334,13 @@ def test_a_process_that_is_killed_keeps_others_waiting_no_longer_than_its_turn(
     configure(home, own_redis.url, STORE_TIMEOUT=PATIENT)
     with serve("uvicorn-httptools", home) as first, serve("uvicorn-h11", home) as second:
         second.get("/openapi.json")
-        thread = threading.Thread(target=lambda: _quietly(lambda: first.get("/slow/2/killed")))
+        thread = threading.Thread(target=lambda: _quietly(lambda: first.get("/slow/4/killed")))
         thread.start()
         poll(lambda: (home / "runs-killed").exists() or None, limit=10, what="the run", on=first)
         first.process.kill()
         killed = time.monotonic()
         assert second.get("/slow/0/other") == (200, b'"other"')
-        status, body = second.get("/slow/2/killed")
+        status, body = second.get("/slow/4/killed")
         waited = time.monotonic() - killed
         thread.join()
     assert (status, body) == (200, b'"killed"')
