@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
+    from django_routehandlers.responses.problems import Problem
     from django_routehandlers.responses.server_sent_event import ServerSentEvent
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "Header",
     "JSONResponse",
     "NDJSONResponse",
+    "Problem",
     "ServerSentEvent",
     "after",
     "arevalidate_path",
@@ -46,29 +48,30 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "CORS": "policies.cors",
+    "Cookie": "handlers.markers",
+    "EventStreamResponse": "responses.event_stream",
+    "Form": "handlers.markers",
+    "Header": "handlers.markers",
+    "JSONResponse": "responses.json",
+    "NDJSONResponse": "responses.ndjson",
+    "Problem": "responses.problems",
+    "ServerSentEvent": "responses.server_sent_event",
+    "after": "handlers.after",
+    "arevalidate_path": "caching.invalidation",
+    "arevalidate_tag": "caching.invalidation",
+    "cached": "caching.cached",
+    "fetch": "caching.fetch",
+    "revalidate_path": "caching.invalidation",
+    "revalidate_tag": "caching.invalidation",
+}
+
+
 def __getattr__(name: str) -> object:
-    match name:
-        case "CORS":
-            module = "django_routehandlers.policies.cors"
-        case "Cookie" | "Form" | "Header":
-            module = "django_routehandlers.handlers.markers"
-        case "after":
-            module = "django_routehandlers.handlers.after"
-        case "EventStreamResponse":
-            module = "django_routehandlers.responses.event_stream"
-        case "JSONResponse":
-            module = "django_routehandlers.responses.json"
-        case "NDJSONResponse":
-            module = "django_routehandlers.responses.ndjson"
-        case "cached" | "fetch":
-            module = f"django_routehandlers.caching.{name}"
-        case "arevalidate_path" | "arevalidate_tag" | "revalidate_path" | "revalidate_tag":
-            module = "django_routehandlers.caching.invalidation"
-        case "ServerSentEvent":
-            module = "django_routehandlers.responses.server_sent_event"
-        case _:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(module), name)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

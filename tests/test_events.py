@@ -18,7 +18,7 @@ from conftest import Site
 from django_routehandlers.responses.encoding import encode_json, encode_line
 from django_routehandlers.responses.events import HEARTBEAT, frame_error, frame_event
 from django_routehandlers.responses.jsonable import JSONEncodeError
-from django_routehandlers.responses.problems import Problem
+from django_routehandlers.responses.problems import ProblemDetails
 from django_routehandlers.responses.server_sent_event import ServerSentEvent
 from event_streams import EventStream, Message, is_event_stream, read_events
 from servers import Server, make_project, serve
@@ -201,7 +201,7 @@ def test_values_are_encoded_by_what_encodes_the_stream() -> None:
 
 def test_an_error_is_an_event_of_that_name() -> None:
     """Invariant 70."""
-    problem = Problem.from_status(500, detail="a\nb")
+    problem = ProblemDetails.from_status(500, detail="a\nb")
 
     assert frame_error(problem) == (
         b'event: error\ndata: {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"a\\nb"}\n\n'

@@ -20,7 +20,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.urls import Resolver404
 from django.utils.functional import lazystr
 
-from django_routehandlers.responses.problems import Problem, ProblemResponse, problem_for_exception
+from django_routehandlers.responses.problems import ProblemDetails, ProblemResponse, problem_for_exception
 
 NOT_FOUND = {"type": "about:blank", "title": "Not Found", "status": 404}
 FORBIDDEN = {"type": "about:blank", "title": "Forbidden", "status": 403}
@@ -29,12 +29,12 @@ TOO_LARGE = {"type": "about:blank", "title": "Content Too Large", "status": 413}
 
 
 def test_a_problem_always_has_type_title_and_status() -> None:
-    assert Problem.from_status(404).as_dict() == NOT_FOUND
+    assert ProblemDetails.from_status(404).as_dict() == NOT_FOUND
 
 
 def test_a_problem_has_detail_and_errors_where_there_are_any() -> None:
     errors = [{"pointer": "#/items/0/price", "detail": "Not a number.", "type": "decimal_parsing"}]
-    assert Problem.from_status(422, detail="Two faults.", errors=errors).as_dict() == {
+    assert ProblemDetails.from_status(422, detail="Two faults.", errors=errors).as_dict() == {
         "type": "about:blank",
         "title": "Unprocessable Content",
         "status": 422,
@@ -44,7 +44,7 @@ def test_a_problem_has_detail_and_errors_where_there_are_any() -> None:
 
 
 def test_a_problem_cannot_be_changed() -> None:
-    problem = Problem.from_status(404)
+    problem = ProblemDetails.from_status(404)
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.status = 500  # type: ignore[misc]
 
@@ -62,7 +62,7 @@ def test_a_problem_cannot_be_changed() -> None:
     ],
 )
 def test_titles_are_the_phrases_of_rfc_9110_on_every_python(status: int, title: str) -> None:
-    assert Problem.from_status(status).title == title
+    assert ProblemDetails.from_status(status).title == title
 
 
 def test_a_problem_response_is_problem_json() -> None:
@@ -75,7 +75,7 @@ def test_a_problem_response_is_problem_json() -> None:
 
 
 def test_a_problem_response_keeps_its_problem() -> None:
-    assert ProblemResponse(404, detail="a").problem == Problem(title="Not Found", status=404, detail="a")
+    assert ProblemResponse(404, detail="a").problem == ProblemDetails(title="Not Found", status=404, detail="a")
 
 
 @pytest.mark.parametrize("status", [500, 504])

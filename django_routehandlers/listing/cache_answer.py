@@ -22,7 +22,7 @@ from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet
 from django_routehandlers.handlers.dispatch import cached_get_of, policy_of
 from django_routehandlers.listing.plain_request import default_hosts, default_language, make_request, run_as_request
-from django_routehandlers.responses.problems import Refusal
+from django_routehandlers.responses.problems import Problem
 from django_routehandlers.routing.url_patterns import Served
 
 
@@ -116,7 +116,7 @@ def _look(cached: CachedGet, request: Any, segments: Mapping[str, Any], url: str
         if wanted is None:
             return EntryAnswer("unknown", url, "a variable of CACHE_CONTEXT cannot be part of a key")
         found = inspect_entry(current_cache(), wanted)
-    except (Http404, Refusal):
+    except (Http404, Problem):
         return EntryAnswer("none", url)
     except DisallowedHost:
         return EntryAnswer("unknown", url, "the host is none of ALLOWED_HOSTS")

@@ -26,7 +26,7 @@ from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.plain_request import make_request
 from django_routehandlers.listing.rows import Filters, make_rows
 from django_routehandlers.policies.outcome import CacheOutcome
-from django_routehandlers.responses.problems import Refusal
+from django_routehandlers.responses.problems import Problem
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.segments import SegmentKind
 from django_routehandlers.routing.url_patterns import Served
@@ -191,8 +191,8 @@ def visit(target: Target, cache: Cache, *, host: str, scheme: str) -> Result:
         response: HttpResponseBase = view_within(match.func)(request, **segments)
     except Http404:
         return Result(url, "failed", "404: its segments do not fit the annotations of GET")
-    except Refusal as refusal:
-        return Result(url, "failed", f"it answers {refusal.response.status_code}")
+    except Problem as problem:
+        return Result(url, "failed", f"it answers {problem.details.status}")
     except StoreError:
         raise
     except Exception as error:

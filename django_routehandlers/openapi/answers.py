@@ -18,7 +18,7 @@ from django_routehandlers.openapi.parameters import Object
 from django_routehandlers.openapi.schemas import LINES, Schemas, Wanted, series_of
 from django_routehandlers.openapi.templates import PathParameter
 from django_routehandlers.policies.csrf import SAFE_METHODS
-from django_routehandlers.responses.problems import Problem
+from django_routehandlers.responses.problems import ProblemDetails
 
 _PROBLEM_TYPE = "application/problem+json"
 _SERIES = {"text/event-stream": "Events, the data of each a JSON value."}
@@ -59,7 +59,7 @@ def responses_of(
         if answer.status is None:
             anywhere = {**content, **anywhere}
         else:
-            _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
+            _add(found, str(answer.status), {"description": ProblemDetails.from_status(answer.status).title}, content)
     for status, problem, content in _problems(handler, method, parameters, schemas, csrf):
         _add(found, str(status), problem, {**content, **anywhere})
     if returns.is_open or has_middleware or _is_wrapped(handler.function):
@@ -111,7 +111,7 @@ def _problems(
     if handler.max_duration is not None:
         statuses.append((504, "The handler takes too long."))
     for status, why in statuses:
-        problem: Object = {"description": f"{Problem.from_status(status).title}. {why}"}
+        problem: Object = {"description": f"{ProblemDetails.from_status(status).title}. {why}"}
         if headers := _headers(status, content):
             problem["headers"] = headers
         problem_content = _problem(schemas)

@@ -5,13 +5,13 @@ import logging
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
 
-from django_routehandlers.responses.problems import Problem, problem_for_exception
+from django_routehandlers.responses.problems import ProblemDetails, problem_for_exception
 from django_routehandlers.responses.time_limit import Overdue
 
 _logger = logging.getLogger("django.request")
 
 
-def report(error: Exception, name: str, request: HttpRequest | None) -> Problem:
+def report(error: Exception, name: str, request: HttpRequest | None) -> ProblemDetails:
     """
     Log and signal what ended a stream; return what the client is told.
 
@@ -24,10 +24,10 @@ def report(error: Exception, name: str, request: HttpRequest | None) -> Problem:
         except Exception:
             # Receivers look for the exception that is being handled.
             got_request_exception.send(sender=None, request=request)
-    return problem or Problem.from_status(500)
+    return problem or ProblemDetails.from_status(500)
 
 
-def _log(error: Exception, name: str, request: HttpRequest | None) -> Problem | None:
+def _log(error: Exception, name: str, request: HttpRequest | None) -> ProblemDetails | None:
     extra = {"status_code": 500, "request": request}
     if (response := problem_for_exception(error)) is not None:
         why = error if isinstance(error, Overdue) else type(error).__name__

@@ -7,7 +7,7 @@ Source: WHATWG HTML, section 9.2.5. Lines end in ``\n`` alone; the stream is UTF
 from collections.abc import Callable
 
 from django_routehandlers.responses.encoding import encode_json
-from django_routehandlers.responses.problems import Problem
+from django_routehandlers.responses.problems import ProblemDetails
 from django_routehandlers.responses.server_sent_event import ServerSentEvent, frame_data
 
 HEARTBEAT = b":\n\n"
@@ -29,6 +29,6 @@ def frame_event(record: object, encode: Callable[[object], bytes]) -> bytes:
     return record.frame(encode) if isinstance(record, ServerSentEvent) else frame_data(record, encode)
 
 
-def frame_error(problem: Problem) -> bytes:
+def frame_error(problem: ProblemDetails) -> bytes:
     """Return the event ``error`` that tells a client why the stream breaks off."""
     return ServerSentEvent(problem.as_dict(), event="error").frame(encode_json)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django_routehandlers.responses.problems import Problem
+from django_routehandlers.responses.problems import ProblemDetails
 
 Encode = Callable[[object], bytes]
 """What turns a value into JSON."""
@@ -19,7 +19,7 @@ class Framing:
     """Turns a record into bytes."""
     frame_with: Callable[[Encode], Callable[[object], bytes]]
     """Returns what turns a record into bytes, its values encoded by what is given."""
-    frame_error: Callable[[Problem], bytes]
+    frame_error: Callable[[ProblemDetails], bytes]
     """Turns what ends a stream early into its last bytes."""
     heartbeat: bytes = b""
     """What keeps a connection open and says nothing."""

@@ -7,7 +7,7 @@ from typing_extensions import TypeVar
 
 from django_routehandlers.responses.encoding import as_line, encode_line
 from django_routehandlers.responses.framing import Encode, Framing
-from django_routehandlers.responses.problems import Problem
+from django_routehandlers.responses.problems import ProblemDetails
 from django_routehandlers.responses.stream import StreamResponse
 
 Item = TypeVar("Item", covariant=True, default=object)
@@ -20,7 +20,7 @@ def _lines(encode: Encode) -> Callable[[object], bytes]:
     return frame
 
 
-def _error_line(problem: Problem) -> bytes:
+def _error_line(problem: ProblemDetails) -> bytes:
     return encode_line({"error": problem.as_dict()})
 
 

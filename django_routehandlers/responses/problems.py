@@ -5,8 +5,8 @@ Decides what a client is told. Logging and signals are the business of whoever c
 """
 
 import http
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from django.core.exceptions import (
     BadRequest,
@@ -32,7 +32,7 @@ _RENAMED_TITLES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class ProblemDetails:
     """One fault of a request, as a value. Source: RFC 9457, section 3."""
 
     type: str = "about:blank"
@@ -43,24 +43,20 @@ class Problem:
     """HTTP status code, 400 to 599."""
     detail: str | None = None
     """What happened this time, for the client to read; ``None`` where there is nothing to say."""
-    errors: Sequence[Mapping[str, object]] = ()
-    """All faults of an invalid request: dicts with ``detail``, ``type`` and the place."""
+    members: Mapping[str, object] = field(default_factory=lambda: {})
+    """More members, such as ``errors``, all faults of an invalid request. None of them is one of the above."""
 
     @classmethod
-    def from_status(
-        cls, status: int, *, detail: str | None = None, errors: Sequence[Mapping[str, object]] = ()
-    ) -> "Problem":
+    def from_status(cls, status: int, *, detail: str | None = None, **members: object) -> "ProblemDetails":
         """Return the problem whose title is the reason phrase of *status* (RFC 9457, section 4.2.1)."""
-        return cls(title=_title(status), status=status, detail=detail, errors=tuple(errors))
+        return cls(title=title_of(status), status=status, detail=detail, members=members)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the members as they are sent; ``detail`` and ``errors`` only where there are any."""
+        """Return the members as they are sent; ``detail`` only where there is one."""
         members: dict[str, object] = {"type": self.type, "title": self.title, "status": self.status}
         if self.detail:
             members["detail"] = self.detail
-        if self.errors:
-            members["errors"] = list(self.errors)
-        return members
+        return {**members, **self.members}
 
 
 class ProblemResponse(HttpResponse):
@@ -71,49 +67,79 @@ class ProblemResponse(HttpResponse):
     say otherwise.
 
     Args:
-        status: HTTP status code, 400 to 599.
-        detail: What happened this time. It is sent to the client as it is.
-        errors: All faults of an invalid request.
+        problem: The problem; a status stands for the one that says no more than it.
+        detail: What happened this time, beside a status. It is sent to the client as it is.
         headers: More header fields, such as ``Allow`` beside a 405.
     """
 
     def __init__(
         self,
-        status: int,
+        problem: ProblemDetails | int,
         *,
         detail: str | None = None,
-        errors: Sequence[Mapping[str, object]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.problem = Problem.from_status(status, detail=detail, errors=errors)
+        if not isinstance(problem, ProblemDetails):
+            problem = ProblemDetails.from_status(problem, detail=detail)
+        self.problem = problem
         fields = {"Content-Type": "application/problem+json"}
-        if status >= 500:
+        if problem.status >= 500:
             fields["Cache-Control"] = "no-store"
-        content = encode_json(self.problem.as_dict())
-        super().__init__(content, status=status, headers={**fields, **(headers or {})})
+        content = encode_json(problem.as_dict())
+        super().__init__(content, status=problem.status, headers={**fields, **(headers or {})})
 
 
-class Refusal(Exception):
+class Problem(Exception):
     """
-    A request that is answered with a problem, wherever that is found.
+    A problem as an exception: a route answers it wherever it is raised. Source: RFC 9457.
 
     Args:
         status: HTTP status code, 400 to 599.
-        detail: What is wrong. It is sent to the client as it is.
-        errors: All faults of an invalid request.
-        headers: More header fields, such as ``Accept`` beside a 415.
+        detail: What happened this time. It is sent to the client as it is.
+        type: URI that names the kind of problem; ``about:blank`` where the status says it all.
+        title: Short name of the kind, the same each time it occurs; the reason phrase of *status* where it is ``None``.
+        headers: More header fields, such as ``Retry-After`` beside a 503.
+        members: More members of the problem. What ``JSONResponse`` encodes will do.
+
+    Raises:
+        ValueError: *status* is none of an error.
+        BadHeaderError: A field has a line break.
+        TypeError: A member has no JSON form.
     """
 
     def __init__(
         self,
         status: int,
-        *,
         detail: str | None = None,
-        errors: Sequence[Mapping[str, object]] = (),
+        *,
+        type: str = "about:blank",
+        title: str | None = None,
         headers: Mapping[str, str] | None = None,
+        **members: object,
     ) -> None:
         super().__init__(status, detail)
-        self.response = ProblemResponse(status, detail=detail, errors=errors, headers=headers)
+        self.details = ProblemDetails(
+            type=type,
+            title=title_of(_checked_status(status)) if title is None else title,
+            status=status,
+            detail=detail,
+            members=members,
+        )
+        self._headers = dict(headers or {})
+        # What cannot be sent is told where it is written.
+        self.response()
+
+    def __str__(self) -> str:
+        said = self.details.detail
+        return f"{self.details.status} {self.details.title}{f': {said}' if said else ''}"
+
+    def response(self) -> ProblemResponse:
+        """Return the answer. A new one each time: one exception may answer all who wait for one run of a handler."""
+        return ProblemResponse(self.details, headers=self._headers)
+
+
+class Refusal(Problem):
+    """A request that we refuse, before or beside the project's own code."""
 
 
 def problem_for_exception(error: Exception) -> ProblemResponse | None:
@@ -125,8 +151,8 @@ def problem_for_exception(error: Exception) -> ProblemResponse | None:
     as any other exception.
     """
     match error:
-        case Refusal():
-            return error.response
+        case Problem():
+            return error.response()
         case Http404():
             return ProblemResponse(404, detail=_message(error))
         case PermissionDenied():
@@ -169,10 +195,17 @@ def _raised_in(error: Exception) -> str:
     return "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
 
 
-def _title(status: int) -> str:
+def title_of(status: int) -> str:
+    """Return the reason phrase of *status*, the same on every Python."""
     if status in _RENAMED_TITLES:
         return _RENAMED_TITLES[status]
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return "Unknown Status Code"
+
+
+def _checked_status(status: object) -> int:
+    if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599:
+        return status
+    raise ValueError(f"The status of a Problem is {status!r}. It is a whole number from 400 to 599 (RFC 9110, 15).")

@@ -13,6 +13,7 @@ from django_routehandlers import (
     Header,
     JSONResponse,
     NDJSONResponse,
+    Problem,
     ServerSentEvent,
     after,
     arevalidate_path,
@@ -68,6 +69,16 @@ async def PUT(
     assert_type(theme, str | None)
     assert_type(page, int)
     return body
+
+
+async def DELETE(id: int) -> None:
+    """Raise a problem, of which a checker knows that nothing comes behind it."""
+    raise Problem(409, "Closed.", type="https://shop.example/closed", headers={"Retry-After": "5"}, left=[id])
+
+
+async def wrong_problem() -> None:
+    """Say the status as text."""
+    raise Problem("409")  # type: ignore[arg-type]
 
 
 async def PATCH(name: Annotated[str, Form()]) -> None:
