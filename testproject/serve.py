@@ -208,6 +208,7 @@ def print_trials(base: str, answers: list[str]) -> None:
     print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
     print(f"Read and try its API in a browser: {base}{reverse('routes:openapi:page')}")
     print(f"See streams arrive in a browser: {base}{reverse('routes:live')}")
+    print(f"Find products in a browser: {base}{reverse('routes:catalogue')}")
     print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")
     for trial, answer in zip(TRIALS, answers, strict=True):
         print(f"# {trial.title}\n{trial.command(base)}\n{answer}\n", flush=True)

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 from openapi_spec_validator import validate
 
+from docs_project import ROOT
 from openapi_routes import ROUTES
 from servers import make_project, run, serve
 from shop_server import running_shop
@@ -35,6 +36,7 @@ CHECKS = (
     "response_schema_conformance",
 )
 PACKAGES = {"openapi-fetch": "0.17.0", "openapi-typescript": "7.13.0", "typescript": "5.9.3"}
+CHECK_JS = ("node_modules/.bin/tsc", "--allowJs", "--checkJs", "--strict", "--noEmit", "--target", "es2022")
 # Where a redirect leads is no answer of the operation.
 HOOKS = """
     import schemathesis
@@ -145,6 +147,21 @@ def test_client_of_the_document_type_checks_and_calls_the_demo_shop(node_folder:
     product = said["product"]
     assert (product["name"], product["price"], product["stock"]) == ("Elm Chair", "149.90", 3)
     assert (len(said["names"]), said["status"], said["pointers"]) == (1, 422, ["#/name"])
+
+
+def test_page_of_the_demo_shop_is_held_against_the_types_of_the_document(node_folder: Path) -> None:
+    scripts = ROOT / "testproject" / "shop" / "static" / "shop"
+    run(["manage.py", "export_openapi", "--output", str(node_folder / "shop.json")], ROOT / "testproject")
+    execute(["node_modules/.bin/openapi-typescript", "shop.json", "--output", "schema.d.ts"], node_folder)
+    (node_folder / "api.js").write_text((scripts / "api.js").read_text())
+    page = (scripts / "catalogue.js").read_text()
+    (node_folder / "catalogue.js").write_text(page)
+    assert page.count("product.price") == page.count("in_stock:") == page.count('get("/api/search"') == 1
+    execute([*CHECK_JS, "catalogue.js"], node_folder)
+    for right, wrong in (("product.price", "product.cost"), ("in_stock:", "stock:"), ("/api/search", "/api/find")):
+        (node_folder / "wrong.js").write_text(page.replace(right, wrong))
+        done = subprocess.run([*CHECK_JS, "wrong.js"], cwd=node_folder, capture_output=True, text=True, timeout=LIMIT)
+        assert "wrong.js(" in done.stdout, wrong
 
 
 def test_client_of_all_kinds_of_handlers_type_checks(node_folder: Path, project: Path) -> None:

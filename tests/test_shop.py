@@ -631,8 +631,9 @@ def test_a_line_that_does_not_fit_is_named_and_those_before_its_batch_are_kept(a
     assert Product.objects.count() == 36 + 500
 
 
-def test_the_live_page_runs_its_own_scripts_alone(ask: Ask) -> None:
-    reply = ask("GET", "/live")
+@pytest.mark.parametrize("page", ["/live", "/catalogue"])
+def test_a_page_runs_its_own_scripts_alone(ask: Ask, page: str) -> None:
+    reply = ask("GET", page)
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
     assert b"<script>" not in reply.body

@@ -1,5 +1,5 @@
 """
-Streams as a real browser reads them: the demo shop's page, and ``EventSource``.
+Streams as a real browser reads them: the demo shop's pages, and ``EventSource``.
 
 The shop's page is as ``serve.py`` serves it, another as a guide has it. For ``EventSource`` there is a project whose
 routes end or break off as often as the tests like, and tell who connected when, and with what id.
@@ -140,7 +140,15 @@ def post(url: str, value: object = None) -> Any:
         return json.loads(response.read())
 
 
-# The demo shop's page
+# The demo shop's pages
+
+
+def test_the_catalogue_shows_what_is_found_while_it_is_typed(browser: Browser, shop: str) -> None:
+    browser.open(f"{shop}/catalogue")
+    browser.wait_for_text("#found", "12 of 36 products")
+    browser.find("[name=text]").send_keys("oak t")
+    browser.wait_for_text("#found", "1 product")
+    assert browser.texts("#products li") == ["Oak Table480.90 €40 in stock"]
 
 
 def test_the_page_shows_lines_while_they_arrive(browser: Browser, shop: str) -> None:

@@ -3,13 +3,9 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-openapi = False
+from shop.pages import POLICY
 
-# The shop's own files and API, and nothing from elsewhere.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+openapi = False
 
 
 def GET(request: HttpRequest) -> HttpResponse:
