@@ -85,7 +85,15 @@ def read_inherited(module: ModuleType) -> tuple[dict[str, Any], list[Fault]]:
             config[name] = value
         else:
             faults.append(Fault("E035", line, *found))
-    return config, faults
+    return config, [*faults, *_csrf_exempt(module)]
+
+
+def _csrf_exempt(module: ModuleType) -> Iterator[Fault]:
+    value: object = vars(module).get("csrf_exempt")
+    # A function is Django's decorator, or a helper.
+    if not callable(value) and (line := line_in_module(module, "csrf_exempt")):
+        what = f"csrf_exempt is {value!r}. It has no effect: the rule `csrf` says how unsafe requests are judged."
+        yield Fault("E127", line, what, 'Write `csrf = "exempt"` where nothing is to be checked, else remove it.')
 
 
 def read_folder(module: ModuleType, folder: str) -> FolderModule:
