@@ -232,9 +232,7 @@ def test_exemption_as_djangos_views_have_it_is_named_in_every_file(site: Site, f
         f"{site.root}/{site.label()}/routes/{file}:1: /a: csrf_exempt is {value}. It has no effect: "
         "the rule `csrf` says how unsafe requests are judged."
     )
-    assert message.hint == (
-        'Write `csrf = "exempt"` where nothing is to be checked, else remove it.'
-    )
+    assert message.hint == ('Write `csrf = "exempt"` where nothing is to be checked, else remove it.')
 
 
 def test_function_of_that_name_is_a_helper(site: Site) -> None:

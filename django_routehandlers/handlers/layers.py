@@ -5,9 +5,10 @@ A mistake in one hides none of the others.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 
 from django_routehandlers.handlers.functions import Fault, Handler, is_async, is_coroutine_function, line_of
@@ -71,6 +72,16 @@ def read_layers(
         what = "middleware is empty, so it goes around nothing."
         faults.append(Fault("E101", line, what, "Name a function, or remove it."))
     return tuple(layers), faults
+
+
+def changes_of_threads(kinds: Iterable[bool]) -> int:
+    """
+    Return how often a request that an event loop receives changes threads on its way in.
+
+    Args:
+        kinds: Whether each function that it passes is async, in turn.
+    """
+    return sum(one is not other for one, other in pairwise((True, *kinds)))
 
 
 def _fault(one: object, what: str, line: int) -> Fault | None:
