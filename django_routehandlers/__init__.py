@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         revalidate_tag,
     )
     from django_routehandlers.handlers.after import after
+    from django_routehandlers.handlers.layers import CallNext, SyncCallNext
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.policies.cors import CORS
     from django_routehandlers.responses.event_stream import EventStreamResponse
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CORS",
+    "CallNext",
     "Cookie",
     "EventStreamResponse",
     "Form",
@@ -36,6 +38,7 @@ __all__ = [
     "JSONResponse",
     "NDJSONResponse",
     "ServerSentEvent",
+    "SyncCallNext",
     "after",
     "arevalidate_path",
     "arevalidate_tag",
@@ -46,29 +49,31 @@ __all__ = [
 ]
 
 
+_MODULES = {
+    "CORS": "policies.cors",
+    "CallNext": "handlers.layers",
+    "Cookie": "handlers.markers",
+    "EventStreamResponse": "responses.event_stream",
+    "Form": "handlers.markers",
+    "Header": "handlers.markers",
+    "JSONResponse": "responses.json",
+    "NDJSONResponse": "responses.ndjson",
+    "ServerSentEvent": "responses.server_sent_event",
+    "SyncCallNext": "handlers.layers",
+    "after": "handlers.after",
+    "arevalidate_path": "caching.invalidation",
+    "arevalidate_tag": "caching.invalidation",
+    "cached": "caching.cached",
+    "fetch": "caching.fetch",
+    "revalidate_path": "caching.invalidation",
+    "revalidate_tag": "caching.invalidation",
+}
+
+
 def __getattr__(name: str) -> object:
-    match name:
-        case "CORS":
-            module = "django_routehandlers.policies.cors"
-        case "Cookie" | "Form" | "Header":
-            module = "django_routehandlers.handlers.markers"
-        case "after":
-            module = "django_routehandlers.handlers.after"
-        case "EventStreamResponse":
-            module = "django_routehandlers.responses.event_stream"
-        case "JSONResponse":
-            module = "django_routehandlers.responses.json"
-        case "NDJSONResponse":
-            module = "django_routehandlers.responses.ndjson"
-        case "cached" | "fetch":
-            module = f"django_routehandlers.caching.{name}"
-        case "arevalidate_path" | "arevalidate_tag" | "revalidate_path" | "revalidate_tag":
-            module = "django_routehandlers.caching.invalidation"
-        case "ServerSentEvent":
-            module = "django_routehandlers.responses.server_sent_event"
-        case _:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(module), name)
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -5,14 +5,21 @@ A mistake in one hides none of the others.
 """
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.functions import Fault, Handler, is_async, is_coroutine_function, line_of
 
+CallNext: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+"""Type of what an ``async def`` middleware is given: it runs what is within, and returns its response."""
+SyncCallNext: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
+"""As ``CallNext``, of a ``def`` middleware."""
 _FORM = "Write `async def middleware(request, call_next): …`."
 
 
