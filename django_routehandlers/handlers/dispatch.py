@@ -35,6 +35,7 @@ from django_routehandlers.handlers.judging import (
 )
 from django_routehandlers.handlers.layers import Layer, changes_of_threads
 from django_routehandlers.handlers.lifecycle import with_fields
+from django_routehandlers.handlers.provenance import Said
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
@@ -157,6 +158,17 @@ def middleware_hops_of(view: View) -> int:
     if cached_get_of(view) is not None:
         ends.append([])
     return max(changes_of_threads([*kinds, *end]) - changes_of_threads(end) for end in ends)
+
+
+def note_config(views: Views, said: Mapping[str, Said]) -> None:
+    """Note who said what of the config of a route that folders hand down, for listings."""
+    for view in (views.view, views.on_loop, views.in_thread):
+        vars(view)["route_config"] = said
+
+
+def config_of(view: View) -> Mapping[str, Said]:
+    """Return what ``note_config()`` has noted of a view."""
+    return vars(view)["route_config"]
 
 
 def csrf_rule_of(view: View) -> str:
