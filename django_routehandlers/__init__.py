@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         revalidate_tag,
     )
     from django_routehandlers.handlers.after import after
+    from django_routehandlers.handlers.layers import CallNext, SyncCallNext
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.policies.cors import CORS
     from django_routehandlers.responses.event_stream import EventStreamResponse
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CORS",
+    "CallNext",
     "Cookie",
     "EventStreamResponse",
     "Form",
@@ -38,6 +40,7 @@ __all__ = [
     "NDJSONResponse",
     "Problem",
     "ServerSentEvent",
+    "SyncCallNext",
     "after",
     "arevalidate_path",
     "arevalidate_tag",
@@ -48,8 +51,9 @@ __all__ = [
 ]
 
 
-_HOMES = {
+_MODULES = {
     "CORS": "policies.cors",
+    "CallNext": "handlers.layers",
     "Cookie": "handlers.markers",
     "EventStreamResponse": "responses.event_stream",
     "Form": "handlers.markers",
@@ -58,6 +62,7 @@ _HOMES = {
     "NDJSONResponse": "responses.ndjson",
     "Problem": "responses.problems",
     "ServerSentEvent": "responses.server_sent_event",
+    "SyncCallNext": "handlers.layers",
     "after": "handlers.after",
     "arevalidate_path": "caching.invalidation",
     "arevalidate_tag": "caching.invalidation",
@@ -69,9 +74,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_r
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.cross_origin import cors_of
-from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of
+from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of, middleware_hops_of, middleware_of
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.table import current_table
@@ -58,7 +58,11 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
 
 def check_engine(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report what costs a change of threads under the engine, and what it does not know: with ``check --deploy``."""
-    found = [*map(_hops_message, hops_of_middleware()), *map(_receivers_message, hops_of_receivers())]
+    found = [
+        *map(_hops_message, hops_of_middleware()),
+        *_hops_in_folders(current_table()),
+        *map(_receivers_message, hops_of_receivers()),
+    ]
     if unknown := unknown_internals():
         what = f"Django's own ASGI handler serves the project: the engine was not tested with {', '.join(unknown)}."
         found.append(Warning(f"asgi.py: {what}", hint=_UPGRADE, id=f"{TAG}.W072"))
@@ -75,6 +79,24 @@ def _hops_message(hops: Hops) -> CheckMessage:
         what = f"{hops.why}. Each request changes threads {hops.count} time{'s' if hops.count > 1 else ''} for it."
     hint = "Where it is yours, make it an async middleware; of a package, look for a later release. Or leave it out."
     return Info(f"MIDDLEWARE, {hops.where}: {what}", hint=hint, id=f"{TAG}.I070")
+
+
+def _hops_in_folders(table: RouteTable) -> Iterator[CheckMessage]:
+    """Yield one message for the route with the most changes: a middleware of a folder is around many routes."""
+    counts = {one: count for one in table.served if (count := middleware_hops_of(one.view))}
+    if not counts:
+        return
+    worst = max(counts, key=lambda one: counts[one])
+    times = f"{counts[worst]} time{'s' if counts[worst] > 1 else ''}"
+    names = ", ".join(layer.name for layer in middleware_of(worst.view) if not layer.is_async)
+    what = f"{names}: is no async middleware. A request changes threads {times} for it, and holds one"
+    more = len(counts) - 1
+    also = f" {more} more route{'s have' if more > 1 else ' has'} such middleware." if more else ""
+    yield Info(
+        f"{worst.route.file}: {worst.route.id}: {what} while the handler runs.{also}",
+        hint="Write it as `async def`. Or leave it as it is: nothing is wrong.",
+        id=f"{TAG}.I070",
+    )
 
 
 def _receivers_message(hops: Hops) -> CheckMessage:

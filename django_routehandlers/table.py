@@ -21,10 +21,11 @@ from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy, PolicyReader
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import make_view
+from django_routehandlers.handlers.dispatch import make_view, note_config
 from django_routehandlers.handlers.exports import Exports, read_exports
 from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
 from django_routehandlers.handlers.functions import Fault, line_of
+from django_routehandlers.handlers.provenance import Place, who_says
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
@@ -90,7 +91,7 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
-        around = [folders[file] for file in files_around(route, places) if file in folders]
+        around = {file.file: folders[file] for file in files_around(route, places) if file in folders}
         if wrong := tuple(_unknown_converters(route, converters)):
             found.extend(wrong)
         elif (one := _load(route, around, converters, config, found)) is not None:
@@ -128,7 +129,7 @@ def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
 
 def _load(
     route: Route,
-    around: Sequence[FolderModule],
+    around: Mapping[str, FolderModule],
     converters: Mapping[str, Converter],
     config: Config,
     found: list[Mistake],
@@ -138,7 +139,7 @@ def _load(
         found.append(module)
         return None
     exports = read_exports(module)
-    places = [exports.config, *(folder.config for folder in around)]
+    places = [exports.config, *(folder.config for folder in around.values())]
     handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
     found.extend(
         Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
@@ -149,11 +150,13 @@ def _load(
     name = exports.name or route.default_name
     cached, policy, wrong = _cache(route, exports, handlers, config)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
-    layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
+    layers = [*chain.from_iterable(folder.layers for folder in around.values()), *exports.layers]
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     fields = _fields(route, places, found)
     views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields)
+    files = {route.file: exports, **around}
+    note_config(views, who_says([Place(file, one.config, one.lines) for file, one in files.items()], config))
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 
 class Request:
-    """One request; its client takes what comes until it leaves."""
+    """One request; its client takes what comes until it leaves, or has taken as many messages as it *takes*."""
 
-    def __init__(self, target: str, *, method: str = "GET") -> None:
+    def __init__(self, target: str, *, method: str = "GET", takes: float = float("inf")) -> None:
         self.scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -23,6 +23,7 @@ class Request:
         """Set when content has come."""
         self.leaves = asyncio.Event()
         """To be set when the client is to leave."""
+        self._takes = takes
         self._is_asked = False
 
     async def receive(self) -> dict[str, Any]:
@@ -38,11 +39,17 @@ class Request:
         self.messages.append(message)
         if message.get("body"):
             self.has_started.set()
+        if len(self.messages) > self._takes:
+            await asyncio.Event().wait()
 
     async def run(self, application: Any) -> "Request":
         """Have *application* answer; return this request when its call has returned."""
         await application(self.scope, self.receive, self.send)
         return self
+
+    def start(self, application: Any) -> "asyncio.Task[Request]":
+        """Have *application* answer, in a task."""
+        return asyncio.create_task(self.run(application))
 
     @property
     def status(self) -> int:

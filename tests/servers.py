@@ -205,6 +205,12 @@ def make_project(root: Path, routes: Mapping[str, str], *, settings: str = "") -
     return home
 
 
+def use_engine(home: Path) -> None:
+    """Make the ASGI application of a project ours."""
+    file = home / "project" / "asgi.py"
+    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+
+
 def write_route(home: Path, name: str, source: str, *, app: str = "pages") -> None:
     """Write one file below an app's ``routes`` folder."""
     file = home / app / "routes" / name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import Server, make_project, poll, serve
+from servers import Server, make_project, poll, serve, use_engine
 
 SERVERS = ("uvicorn-httptools", "uvicorn-h11", "granian", "hypercorn")
 # The others are run here without the lifespan protocol.
@@ -49,8 +49,7 @@ ROUTE = f"""
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose ASGI application is ours."""
     home = make_project(tmp_path_factory.mktemp("after"), {"x/[run]/route.py": ROUTE}, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     return home
 
 

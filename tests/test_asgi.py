@@ -29,7 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
-from servers import Server, make_project, parse_reply, serve
+from servers import Server, make_project, parse_reply, serve, use_engine
 
 REQUESTS = 2_000 if os.environ.get("RH_PROOF") == "full" else 200
 PROBLEM = "application/problem+json"
@@ -675,8 +675,7 @@ class Maker:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """All kinds of inputs, under uvicorn."""
     home = make_project(tmp_path_factory.mktemp("asgi"), KINDS_OF_INPUT, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     with serve("uvicorn-httptools", home) as running:
         yield running
 

@@ -24,11 +24,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import async_only_middleware
 
+from asgi_requests import Request
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
 from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.open_streams import open_streams
-from servers import Server, make_project, poll, serve
+from servers import Server, make_project, poll, serve, use_engine
 
 FULL = os.environ.get("RH_PROOF") == "full"
 STREAMS = 5_000 if FULL else 300
@@ -109,50 +110,6 @@ def logged() -> Iterator[list[tuple[str, str, object]]]:
     logger.removeFilter(note)
 
 
-class Exchange:
-    """A request of a client that reads until it is told to do something else."""
-
-    def __init__(self, target: str, *, takes: float = float("inf")) -> None:
-        self.scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "path": target,
-            "query_string": b"",
-            "headers": [(b"host", b"testserver")],
-        }
-        self.messages: list[Any] = []
-        self.first = asyncio.Event()
-        """Set when content has come."""
-        self.leaves = asyncio.Event()
-        self._takes = takes
-        self._is_asked = False
-
-    async def receive(self) -> dict[str, Any]:
-        if not self._is_asked:
-            self._is_asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.leaves.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Any) -> None:
-        self.messages.append(message)
-        if message.get("body"):
-            self.first.set()
-        if len(self.messages) > self._takes:
-            await asyncio.Event().wait()
-
-    def run(self, application: Any) -> "asyncio.Task[None]":
-        return asyncio.create_task(application(self.scope, self.receive, self.send))
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the response has come to its end."""
-        last = self.messages[-1]
-        return last["type"] == "http.response.body" and not last.get("more_body", False)
-
-
 def in_loop(test: Callable[[Any], Awaitable[Any]]) -> Any:
     """Run a test against a new application, without the garbage collector."""
 
@@ -188,9 +145,9 @@ def test_a_stream_that_is_cut_is_broken_off_and_its_request_ends(
     site.serve({"feed/route.py": source})
 
     async def test(application: Any) -> bool:
-        exchange = Exchange("/feed", takes=2)
-        request = exchange.run(application)
-        await exchange.first.wait()
+        exchange = Request("/feed", takes=2)
+        request = exchange.start(application)
+        await exchange.has_started.wait()
         open_streams().cut_all("the test is over")
         await request
         return exchange.is_complete
@@ -209,9 +166,9 @@ def test_a_stream_that_begins_while_the_server_stops_is_cut_at_once(
     site.serve({"feed/route.py": EVENTS})
 
     async def test(application: Any) -> bool:
-        first, second = Exchange("/feed"), Exchange("/feed")
-        task = first.run(application)
-        await first.first.wait()
+        first, second = Request("/feed"), Request("/feed")
+        task = first.start(application)
+        await first.has_started.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await task
         await second.run(application)
@@ -226,9 +183,9 @@ def test_a_client_that_leaves_while_its_stream_is_cut_ends_the_request_once(site
     site.serve({"feed/route.py": EVENTS})
 
     async def test(application: Any) -> None:
-        exchange = Exchange("/feed", takes=2)
-        request = exchange.run(application)
-        await exchange.first.wait()
+        exchange = Request("/feed", takes=2)
+        request = exchange.start(application)
+        await exchange.has_started.wait()
         exchange.leaves.set()
         open_streams().cut_all("the test is over")
         await request
@@ -241,9 +198,9 @@ def test_a_server_that_gives_a_stream_up_is_obeyed(site: Site, seen: list[str]) 
     site.serve({"feed/route.py": EVENTS})
 
     async def test(application: Any) -> bool:
-        exchange = Exchange("/feed")
-        request = exchange.run(application)
-        await exchange.first.wait()
+        exchange = Request("/feed")
+        request = exchange.start(application)
+        await exchange.has_started.wait()
         request.cancel()
         await asyncio.wait([request])
         # Django 5.2 and 6.0 send in a task of their own, which ends a little later.
@@ -280,8 +237,8 @@ def test_a_stream_that_is_never_sent_ends_with_its_request(site: Site, seen: lis
 
     async def test(application: Any) -> None:
         sys.modules[SEEN].reached = asyncio.Event()
-        exchange = Exchange("/feed")
-        request = exchange.run(application)
+        exchange = Request("/feed")
+        request = exchange.start(application)
         await sys.modules[SEEN].reached.wait()
         assert seen == ["started"]
         exchange.leaves.set()
@@ -315,7 +272,7 @@ def test_a_call_from_sync_code_uses_its_thread_as_under_django(site: Site) -> No
     main = threading.get_ident()
 
     async def ask(application: Any) -> bytes:
-        exchange = Exchange("/where")
+        exchange = Request("/where")
         await exchange.run(application)
         return b"".join(message.get("body", b"") for message in exchange.messages)
 
@@ -385,8 +342,7 @@ def read_streams(server: Server, target: str, count: int) -> ExitStack:
 def test_idle_streams_hold_no_threads_and_little_memory_and_leave_nothing(tmp_path: Path, target: str) -> None:
     """Invariant 78, with the middleware of a new project. ``RH_PROOF=full`` opens 5,000, else 300."""
     home = make_project(tmp_path, IDLE, settings=IDLE_SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     with serve("uvicorn-httptools", home) as server:
 
         def figure(name: str) -> int:
@@ -422,8 +378,8 @@ def test_head_of_a_plain_view_runs_no_producer(site: Site) -> None:
 
     sys.modules[site.settings.ROOT_URLCONF].urlpatterns = [path("numbers", view)]
 
-    async def ask(application: Any) -> Exchange:
-        exchange = Exchange("/numbers")
+    async def ask(application: Any) -> Request:
+        exchange = Request("/numbers")
         exchange.scope["method"] = "HEAD"
         await exchange.run(application)
         return exchange
@@ -438,7 +394,7 @@ def test_a_long_record_leaves_in_parts(site: Site) -> None:
     site.serve({"long/route.py": 'def GET():\n    yield "x" * 1_000_000'})
 
     async def ask(application: Any) -> list[int]:
-        exchange = Exchange("/long")
+        exchange = Request("/long")
         await exchange.run(application)
         return [len(message["body"]) for message in exchange.messages if message.get("body")]
 

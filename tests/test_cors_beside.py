@@ -74,6 +74,22 @@ def test_answer_of_a_middleware_in_front_has_the_fields(site: Site, others: list
     assert "Origin" not in plain.headers.get("Vary", "").split(", ")
 
 
+@pytest.mark.parametrize("others", [[f"{__name__}.guard"], LOGIN], ids=["before the view is found", "after it"])
+def test_answer_in_the_place_of_the_slash_redirect_has_the_fields_of_the_route(site: Site, others: list[str]) -> None:
+    """Invariants 80, 82: a page has to be able to read what it is told, whichever form of the URL it asks for."""
+    site.settings.MIDDLEWARE = [OURS, *others]
+    site.serve({"x/route.py": WITHOUT, "y/route.py": ROUTE})
+    preflight = {"origin": A, "access-control-request-method": "GET"}
+
+    response = client().get("/x/", headers={"origin": A})
+
+    assert response.status_code == (302 if others is LOGIN else 401)
+    assert "Origin" in response.headers["Vary"].split(", ")
+    assert access(response) == {"Access-Control-Allow-Origin": A}
+    assert client().options("/x/", headers=preflight).status_code == 204
+    assert access(client().get("/y/", headers={"origin": A})) == {}
+
+
 def test_answer_of_a_middleware_in_front_has_the_fields_on_a_loop(site: Site) -> None:
     """Invariant 83."""
     site.settings.MIDDLEWARE = [OURS, f"{__name__}.guard"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from browser import Browser, chromium
-from servers import Server, make_project, serve
+from servers import Server, make_project, serve, use_engine
 
 pytestmark = pytest.mark.browser
 
@@ -195,8 +195,7 @@ class Pages:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home: Path = make_project(tmp_path_factory.mktemp("cors"), ROUTES, settings=SETTINGS)
     (home / "project" / "seen.py").write_text(dedent(SEEN))
-    asgi = home / "project" / "asgi.py"
-    asgi.write_text(asgi.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     with serve("uvicorn-httptools", home) as one:
         yield one
 

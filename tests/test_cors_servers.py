@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import Reply, Server, make_project, serve
+from servers import Reply, Server, make_project, serve, use_engine
 
 GOOD = "https://good.example"
 SETTINGS = """
@@ -34,8 +34,7 @@ ROUTES = {
 @pytest.fixture(scope="module", params=["uvicorn-httptools", "gunicorn"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = make_project(tmp_path_factory.mktemp("cors"), ROUTES, settings=SETTINGS)
-    asgi = home / "project" / "asgi.py"
-    asgi.write_text(asgi.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     with serve(request.param, home) as one:
         yield one
 

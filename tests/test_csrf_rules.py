@@ -216,3 +216,28 @@ def test_decorator_without_effect_is_warned_about(site: Site) -> None:
         "routehandlers.W104",
         'Remove it, and write `csrf = "exempt"` where nothing is to be checked.',
     )
+
+
+@pytest.mark.parametrize("file", ["a/route.py", "a/middleware.py"])
+@pytest.mark.parametrize("value", ["True", "False", "None"])
+def test_exemption_as_djangos_views_have_it_is_named_in_every_file(site: Site, file: str, value: str) -> None:
+    handler = "async def POST():\n    pass\n"
+    text = f"csrf_exempt = {value}\n" + ("\n\n" + handler if file == "a/route.py" else "")
+    site.serve({"a/b/route.py": handler, file: text})
+
+    (message,) = site.check()
+
+    assert message.id == "routehandlers.E127"
+    assert message.msg == (
+        f"{site.root}/{site.label()}/routes/{file}:1: /a: csrf_exempt is {value}. It has no effect: "
+        "the rule `csrf` says how unsafe requests are judged."
+    )
+    assert message.hint == ('Write `csrf = "exempt"` where nothing is to be checked, else remove it.')
+
+
+def test_function_of_that_name_is_a_helper(site: Site) -> None:
+    source = "from django.views.decorators.csrf import csrf_exempt\n\n\nasync def GET():\n    pass\n"
+    helper = "def csrf_exempt():\n    pass\n\n\nasync def GET():\n    pass\n"
+    site.serve({"a/route.py": source, "b/route.py": helper})
+
+    assert site.check() == []

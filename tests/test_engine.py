@@ -531,6 +531,19 @@ def test_what_middleware_give_a_request_is_there_when_it_is_asked_for(serve: Ser
     assert found == [True, "somebody", True, "SessionStore", True, False]
 
 
+def test_what_code_writes_past_the_attribute_stands_when_the_rest_is_given(serve: Serve) -> None:
+    """Invariant 48: under Django's own handler the middleware have written theirs before."""
+    found: list[Any] = []
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        vars(request)["user"] = "somebody"
+        found.extend([type(request.session).__name__, request.user, (await request.auser()).is_anonymous])
+        return HttpResponse()
+
+    asyncio.run(ask(serve(view=view), "view"))
+    assert found == ["SessionStore", "somebody", True]
+
+
 def test_without_the_middleware_there_is_nothing_to_ask_for(serve: Serve, settings: Settings) -> None:
     settings.MIDDLEWARE = []
 

@@ -70,6 +70,9 @@ Methods
   HEAD     automatic, from GET
   OPTIONS  automatic
 
+Config
+  csrf  origin  default
+
 Cache
   Policy  cached, for 60 s
   Key     build, scheme, host, path, language, time zone
@@ -122,6 +125,9 @@ Methods
   HEAD     automatic, from GET
   OPTIONS  automatic
 
+Config
+  csrf  origin  default
+
 Cache
   Policy  cached, for 60 s
   Key     build, scheme, host, path, language, time zone
@@ -158,6 +164,7 @@ def test_json_says_the_same(project: Path) -> None:
             "handlers": {"GET": {"kind": "async", "line": 4}, "DELETE": {"kind": "sync", "line": 7}},
             "cache": CACHED,
             "middleware": [],
+            "config": {"csrf": {"value": "origin", "source": "default"}},
         },
         "parameters": {"id": {"value": "'7'", "type": "str"}},
         "handlers": {

@@ -267,19 +267,65 @@ def test_file_that_is_around_no_route_is_warned_about(site: Site) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["middlewares.py", "Middleware.py", "MIDDLEWARES.PY"])
-def test_misnamed_file_is_warned_about_with_its_new_name(site: Site, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "id", "what", "remedy"),
+    [
+        *(
+            (
+                name,
+                "E125",
+                f"{name} is around no route: only a file named middleware.py is.",
+                "or give it another name.",
+            )
+            for name in ("middlewares.py", "Middleware.py", "MIDDLEWARES.PY")
+        ),
+        (
+            "_middleware.py",
+            "W125",
+            "_middleware.py is private, and around no route: only a file named middleware.py is.",
+            "or give it another name.",
+        ),
+        *(
+            (
+                f"{folder}/__init__.py",
+                "E126",
+                f"{folder}/ is a package around no route: only a file named middleware.py is.",
+                f"rename the folder to _{folder}/.",
+            )
+            for folder in ("middleware", "middlewares")
+        ),
+    ],
+)
+def test_guard_that_would_silently_not_run_is_reported_with_its_new_name(
+    site: Site, name: str, id: str, what: str, remedy: str
+) -> None:
     site.serve({f"a/{name}": PASS, "a/route.py": ROUTE})
 
-    assert _messages(site, f"a/{name}") == [
-        (
-            "W101",
-            "",
-            f"{name} is around no route: only a file named middleware.py is.",
-            "Rename it to middleware.py, or give it another name.",
-        )
-    ]
-    assert site.client.get("/a").status_code == 200
+    place = f"{site.root}/{site.label()}/routes/a/{name}"
+    (message,) = site.check()
+
+    assert message.id == f"routehandlers.{id}"
+    assert message.msg.startswith(f"{place}: /a")
+    assert message.msg.endswith(f": {what}")
+    assert str(message.hint).endswith(remedy)
+    assert site.client.get("/a").status_code == (200 if id.startswith("W") else 500)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"middleware.py": PASS, "middlewares.py": "", "_middleware.py": "", "middlewares/__init__.py": ""},
+        {"middleware/__init__.py": "", "middleware/b/route.py": ROUTE},
+        {"middleware/b.txt": "", "_lib/middlewares.py": ""},
+    ],
+    ids=["helpers beside it", "a folder with a route", "other files"],
+)
+def test_names_near_that_of_middleware_where_nothing_is_missed_are_no_mistakes(
+    site: Site, files: dict[str, str]
+) -> None:
+    site.serve({"a/route.py": ROUTE, **{f"a/{name}": text for name, text in files.items()}})
+
+    assert site.mistakes() == []
 
 
 def test_token_rule_without_djangos_middleware_is_warned_about(site: Site) -> None:

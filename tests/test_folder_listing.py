@@ -1,12 +1,17 @@
 """Listings and documents tell of folder middleware."""
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from conftest import Site
-from show_routes_command import manage, write_project
+from django_routehandlers.conf import Config
+from django_routehandlers.handlers import provenance
+from django_routehandlers.listing.config_text import config_as_json
+from show_routes_command import manage, show, write_project
 
 PASS = "async def middleware(request, call_next):\n    return await call_next(request)\n"
 FILES = {
@@ -73,6 +78,76 @@ def test_explanation_of_a_url_lists_middleware(project: Path) -> None:
         "  /(staff):key     async  -       shop/routes/(staff)/middleware.py",
         "  middleware       async  -       shop/routes/(staff)/sales/route.py:1",
     ]
+
+
+CONFIG = {
+    "middleware.py": f'csrf = "token"\nmax_duration = 10\n\n\n{PASS}',
+    "api/middleware.py": """
+        from django_routehandlers import CORS
+
+        cors = CORS(["https://a.example"], credentials=True)
+    """,
+    "api/x/route.py": """
+        from datetime import date
+
+        sunset = date(2027, 1, 31)
+        max_duration = None
+
+
+        async def GET(): ...
+    """,
+    "y/route.py": "async def POST(): ...\n",
+}
+CORS_TEXT = "CORS(origins=['https://a.example'], credentials=True)"
+
+
+@pytest.fixture
+def configured(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site whose files and settings each say something, seen from its own folder."""
+    monkeypatch.chdir(site.root)
+    site.settings.ROUTEHANDLERS = {"CORS": {"origins": "*"}}
+    return site.serve(CONFIG)
+
+
+def test_table_has_config_that_was_said_where_more_is_asked_for(configured: Site) -> None:
+    assert "CONFIG" not in show().cells[0]
+    assert show("--verbosity", "2").column("CONFIG") == [
+        f"csrf = token, cors = {CORS_TEXT}, max_duration = none, sunset = 2027-01-31",
+        "csrf = token, cors = CORS(origins='*'), max_duration = 10",
+    ]
+
+
+def test_json_and_explanation_tell_who_said_each_config(configured: Site) -> None:
+    routes = f"{configured.label()}/routes"
+    expected = {
+        "csrf": ("token", "token", f"{routes}/middleware.py:1"),
+        "cors": (CORS_TEXT, CORS_TEXT, f"{routes}/api/middleware.py:3"),
+        "max_duration": (None, "none", f"{routes}/api/x/route.py:4"),
+        "sunset": ("2027-01-31", "2027-01-31", f"{routes}/api/x/route.py:3"),
+    }
+
+    first, second = json.loads(show("--format", "json").out)
+    explained = show("--match", "/api/x").out.partition("Config\n")[2].partition("\n\n")[0]
+
+    assert first["config"] == {
+        name: {"value": value, "source": source} for name, (value, _, source) in expected.items()
+    }
+    assert [re.split("  +", line.strip()) for line in explained.splitlines()] == [
+        [name, text, source] for name, (_, text, source) in expected.items()
+    ]
+    assert second["config"]["cors"] == {"value": "CORS(origins='*')", "source": "ROUTEHANDLERS['CORS']"}
+
+
+def test_config_that_folders_come_to_hand_down_is_listed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass
+    class Throttle:
+        rate: int
+        burst: int = 1
+
+    monkeypatch.setattr(provenance, "INHERITED", {"throttle": None})
+    config = provenance.who_says([provenance.Place("a.py", {"throttle": [Throttle(3)]}, {"throttle": 7})], Config())
+
+    assert config_as_json(config, "") == {"throttle": {"value": "[Throttle(rate=3)]", "source": "a.py:7"}}
 
 
 @pytest.mark.parametrize(

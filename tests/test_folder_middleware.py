@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
+import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 from django.core.signals import got_request_exception
 from django.test import AsyncRequestFactory
 from django.urls import resolve
 
 from conftest import Site
+from django_routehandlers.checks import check_engine
 
 Send = Callable[..., Any]
 
@@ -461,28 +464,23 @@ import threading
 
 
 @pytest.mark.parametrize(
-    ("kinds", "handler", "hops"),
+    ("kinds", "handler", "to_threads", "back"),
     [
-        (("async def", "async def"), "async def", 0),
-        (("async def", "async def"), "def", 1),
-        (("def", "def"), "def", 1),
-        (("def", "def"), "async def", 1),
-        (("async def", "def"), "def", 1),
-        (("def", "async def"), "async def", 1),
+        (("async def", "async def"), "async def", 0, 0),
+        (("async def", "async def"), "def", 1, 0),
+        (("def", "def"), "def", 1, 0),
+        (("def", "def"), "async def", 1, 1),
+        (("async def", "def"), "def", 1, 0),
+        (("async def", "def"), "async def", 1, 1),
+        (("def", "async def"), "async def", 1, 1),
+        (("def", "async def"), "def", 2, 1),
     ],
 )
-def test_chain_makes_the_fewest_changes_of_threads(
-    site: Site, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, str], handler: str, hops: int
+def test_chain_makes_the_fewest_changes_of_threads_which_the_check_counts(
+    site: Site, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, str], handler: str, to_threads: int, back: int
 ) -> None:
-    """Under ASGI: from the loop to the request's thread. Back again costs no thread."""
-    count = 0
-    inner = SyncToAsync.__call__
-
-    async def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        nonlocal count
-        count += 1
-        return await inner(self, *args, **kwargs)
-
+    """Under ASGI: from the loop to the request's thread. Back again costs no thread. Invariant 54."""
+    count = Counter[type]()
     route = f"{handler} GET(request):\n    return 1\n"
     site.serve({"middleware.py": where(kinds[0]), "x/middleware.py": where(kinds[1]), "x/route.py": route})
     request = AsyncRequestFactory().get("/x")
@@ -496,10 +494,51 @@ def test_chain_makes_the_fewest_changes_of_threads(
             await sync_to_async(match.func, thread_sensitive=True)(request)
 
     resolve("/x")
-    monkeypatch.setattr(SyncToAsync, "__call__", counted)
+    for kind in (SyncToAsync, AsyncToSync):
+        monkeypatch.setattr(kind, "__call__", counted(count, kind))
     asyncio.run(ask())
 
-    assert count == hops
+    assert (count[SyncToAsync], count[AsyncToSync]) == (to_threads, back)
+    alone = handler == "def"
+    said = [int(found[1]) for one in check_engine() if (found := re.search(r"changes threads (\d+) time", one.msg))]
+    assert said == [more for more in [to_threads + back - alone] if more]
+
+
+def counted(count: Counter[type], kind: type) -> Callable[..., Any]:
+    """Return the ``__call__`` of *kind*, which adds to *count*."""
+    inner = kind.__call__
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        count[kind] += 1
+        return inner(self, *args, **kwargs)
+
+    return call
+
+
+def test_check_names_the_route_whose_sync_middleware_changes_threads_most(site: Site) -> None:
+    asynchronous, plain = "async def GET(request):\n    return 1\n", "def GET(request):\n    return 1\n"
+    site.serve(
+        {
+            "a/middleware.py": where("def"),
+            "a/sync/route.py": plain,
+            "a/once/route.py": asynchronous,
+            "a/cached/route.py": plain.replace("request", ""),
+            "a/twice/middleware.py": f"{noting('a', name='outer')}{noting('b', 'def', name='inner')}\n"
+            "middleware = [outer, inner]\n",
+            "a/twice/route.py": asynchronous,
+            "b/route.py": plain,
+        }
+    )
+
+    (message,) = check_engine()
+
+    assert message.id == "routehandlers.I070"
+    assert message.msg == (
+        f"{site.root}/{site.label()}/routes/a/twice/route.py: /a/twice: /a:middleware, /a/twice:inner: "
+        "is no async middleware. A request changes threads 4 times for it, and holds one while the handler runs. "
+        "2 more routes have such middleware."
+    )
+    assert message.hint == "Write it as `async def`. Or leave it as it is: nothing is wrong."
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import Server, make_project, poll, serve
+from servers import Server, make_project, poll, serve, use_engine
 
 pytestmark = pytest.mark.slow
 SETTINGS = """
@@ -65,8 +65,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     kind = request.param
     if kind == "engine":
         kind = "uvicorn-httptools"
-        asgi = home / "project" / "asgi.py"
-        asgi.write_text(asgi.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+        use_engine(home)
     with serve(kind, home) as running:
         yield running
 

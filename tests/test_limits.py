@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import HOST, POLL, REPLY_LIMIT, Reply, Server, make_project, parse_reply, poll, serve
+from servers import HOST, POLL, REPLY_LIMIT, Reply, Server, make_project, parse_reply, poll, serve, use_engine
 
 FULL = os.environ.get("RH_PROOF") == "full"
 MB = 1024 * 1024
@@ -114,8 +114,7 @@ ROUTES = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose ASGI application is ours, with a route for each way to read content."""
     home = make_project(tmp_path_factory.mktemp("limits"), ROUTES, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     (home / "tmp").mkdir()
     return home
 

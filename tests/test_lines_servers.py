@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import HOST, Server, make_project, parse_reply, serve
+from servers import HOST, Server, make_project, parse_reply, serve, use_engine
 
 FULL = os.environ.get("RH_PROOF") == "full"
 
@@ -85,8 +85,7 @@ ROUTES = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose ASGI application is ours."""
     home = make_project(tmp_path_factory.mktemp("lines"), ROUTES, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     return home
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import Server, make_project, serve
+from servers import Server, make_project, serve, use_engine
 
 SERVERS = ("uvicorn-httptools", "granian", "hypercorn")
 LIMIT = 0.3  # seconds
@@ -54,8 +54,7 @@ ROUTES = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose ASGI application is ours, with all of Django's middleware."""
     home = make_project(tmp_path_factory.mktemp("limits"), ROUTES, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     return home
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from django_routehandlers.engine.connection import abort
 from django_routehandlers.engine.shutdown import Shutdown
-from servers import Server, make_project, poll, serve
+from servers import Server, make_project, poll, serve, use_engine
 
 SERVERS = ("uvicorn-httptools", "uvicorn-h11", "hypercorn", "granian")
 ABLE_TO_ABORT = ("uvicorn-httptools", "uvicorn-h11", "hypercorn")
@@ -143,8 +143,7 @@ ROUTES = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose ASGI application is ours, with a stream of each kind."""
     home = make_project(tmp_path_factory.mktemp("shutdown"), ROUTES, settings=SETTINGS)
-    file = home / "project" / "asgi.py"
-    file.write_text(file.read_text().replace("django.core.asgi", "django_routehandlers.asgi"))
+    use_engine(home)
     return home
 
 

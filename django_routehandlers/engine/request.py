@@ -54,8 +54,11 @@ def _give_all(request: "ASGIRequest") -> None:
     # given again.
     with own.setdefault(_LOCK, RLock()):
         gifts, own[_GIFTS] = own[_GIFTS], {}
+        # The hooks come late: what was written with vars(request) replaces what they give.
+        kept = {name: own[name] for name in gifts if name in own}
         for give in dict.fromkeys(gifts.values()):
             give(request)
+        own.update(kept)
 
 
 def give_later(request: object, names: tuple[str, ...], give: Callable[[Any], object], *, needs: str = "") -> bool:

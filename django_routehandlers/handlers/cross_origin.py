@@ -51,6 +51,8 @@ class RouteCors:
         answer = self.policy.preflight(asked, self.methods)
         response = no_content() if answer.refusal is None else ProblemResponse(403, detail=answer.refusal)
         if answer.refusal is not None:
+            # CommonMiddleware, which says it of other responses, may be within.
+            response.headers["Content-Length"] = str(len(response.content))
             # No page can read it.
             why = f"preflight of {asked['origin'][:100]!r}: {answer.refusal.rstrip('.')}"
             log_response("Forbidden (%s): %s", why, request.path, response=response, request=request)
@@ -139,9 +141,10 @@ def add_cors(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     match = request.resolver_match
     # Whoever answers in front of the view has kept the request from it, or even from being resolved: a file server,
     # mostly, whose every answer should not pay for what a browser of another origin alone may need.
-    if cors is None and match is not None:
+    is_redirect = match is not None and hasattr(match.func, "leads_to")
+    if cors is None and match is not None and not is_redirect:
         cors = cors_of(match.func)
-    elif cors is None and "HTTP_ORIGIN" in request.META:
+    elif cors is None and (is_redirect or "HTTP_ORIGIN" in request.META):
         cors = find_cors(request, request.path_info)
     return response if cors is None else cors.add_fields(request, response)
 
@@ -166,7 +169,10 @@ def find_cors(request: HttpRequest, path: str) -> RouteCors | None:
     # LocaleMiddleware may come later, and a prefix of the path stands for a language.
     with translation.override(translation.get_language_from_request(request, check_path=True)):
         try:
-            return cors_of(resolve(path, urlconf).func)
+            view = resolve(path, urlconf).func
+            # Of the redirect of the last slash: the route that it leads to.
+            other: Callable[[str], str] | None = getattr(view, "leads_to", None)
+            return cors_of(view if other is None else resolve(other(path), urlconf).func)
         except Exception:
             # There is none; or the URLconf is broken, which Django reports where it resolves the path.
             return None

@@ -33,8 +33,9 @@ from django_routehandlers.handlers.judging import (
     method_table,
     user_of,
 )
-from django_routehandlers.handlers.layers import Layer
+from django_routehandlers.handlers.layers import Layer, changes_of_threads
 from django_routehandlers.handlers.lifecycle import with_fields
+from django_routehandlers.handlers.provenance import Said
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
@@ -147,6 +148,27 @@ def cached_get_of(view: View) -> CachedGet | None:
 def middleware_of(view: View) -> tuple[Layer, ...]:
     """Return the middleware around a view that ``make_view`` made, outermost first."""
     return vars(view)["middleware"]
+
+
+def middleware_hops_of(view: View) -> int:
+    """Return how many more changes of threads a request to a view makes under ASGI for the middleware around it."""
+    kinds = [layer.is_async for layer in middleware_of(view)]
+    ends = [[handler.is_written_async] for handler in handlers_of(view).values()]
+    # What is kept is served without the handler.
+    if cached_get_of(view) is not None:
+        ends.append([])
+    return max(changes_of_threads([*kinds, *end]) - changes_of_threads(end) for end in ends)
+
+
+def note_config(views: Views, said: Mapping[str, Said]) -> None:
+    """Note who said what of the config of a route that folders hand down, for listings."""
+    for view in (views.view, views.on_loop, views.in_thread):
+        vars(view)["route_config"] = said
+
+
+def config_of(view: View) -> Mapping[str, Said]:
+    """Return what ``note_config()`` has noted of a view."""
+    return vars(view)["route_config"]
 
 
 def csrf_rule_of(view: View) -> str:

@@ -38,6 +38,8 @@ class Exports:
     """The middleware of the file's own, outermost first."""
     config: dict[str, Any]
     """Config that folders hand down, as far as the file has its own."""
+    lines: dict[str, int]
+    """Name of *config* → line on which the file says it."""
     line_of: Callable[[str], int]
     """Returns the line on which the file binds a name; 0 where it does not."""
     faults: tuple[Fault, ...]
@@ -67,11 +69,11 @@ def read_exports(module: ModuleType) -> Exports:
     faults.extend([*wrong, *_openapi(module)])
     line_of_name = partial(line_in_module, module, with_imports=True)
     cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
-    config, wrong = read_inherited(module)
+    config, lines, wrong = read_inherited(module)
     layers, unfit = _layers(module, line_of_name("middleware"))
     faults.extend([*wrong, *unfit])
     ordered = tuple(sorted(faults, key=lambda fault: (fault.line, fault.id)))
-    return Exports(handlers, name, cache, layers, config, line_of_name, ordered)
+    return Exports(handlers, name, cache, layers, config, lines, line_of_name, ordered)
 
 
 def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Fault]]:

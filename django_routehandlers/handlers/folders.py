@@ -56,6 +56,8 @@ class FolderModule:
     """Outermost first."""
     config: Mapping[str, Any] = field(default_factory=lambda: {})
     """Those of ``INHERITED`` that the file defines, or imports."""
+    lines: Mapping[str, int] = field(default_factory=lambda: {})
+    """Name of *config* → line on which the file says it."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -71,9 +73,10 @@ def nearest(name: str, places: Iterable[Mapping[str, Any]], default: Any) -> Any
     return next((one[name] for one in (own, *reversed(folders)) if name in one), default)
 
 
-def read_inherited(module: ModuleType) -> tuple[dict[str, Any], list[Fault]]:
-    """Return the config of a module that folders hand down, and what is wrong with its values."""
+def read_inherited(module: ModuleType) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
+    """Return the config of a module that folders hand down, on which lines it is, and what is wrong with its values."""
     config: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     faults: list[Fault] = []
     for name, wrong in INHERITED.items():
         line = line_in_module(module, name, with_imports=True)
@@ -82,10 +85,18 @@ def read_inherited(module: ModuleType) -> tuple[dict[str, Any], list[Fault]]:
         if not line or isinstance(value, ModuleType):
             continue
         if (found := wrong(value)) is None:
-            config[name] = value
+            config[name], lines[name] = value, line
         else:
             faults.append(Fault("E035", line, *found))
-    return config, faults
+    return config, lines, [*faults, *_csrf_exempt(module)]
+
+
+def _csrf_exempt(module: ModuleType) -> Iterator[Fault]:
+    value: object = vars(module).get("csrf_exempt")
+    # A function is Django's decorator, or a helper.
+    if not callable(value) and (line := line_in_module(module, "csrf_exempt")):
+        what = f"csrf_exempt is {value!r}. It has no effect: the rule `csrf` says how unsafe requests are judged."
+        yield Fault("E127", line, what, 'Write `csrf = "exempt"` where nothing is to be checked, else remove it.')
 
 
 def read_folder(module: ModuleType, folder: str) -> FolderModule:
@@ -107,13 +118,13 @@ def read_folder(module: ModuleType, folder: str) -> FolderModule:
         line = line_in_module(module, "middleware", with_imports=True)
         layers, wrong = read_layers(names["middleware"], file, line, folder=folder, is_public=is_public is True)
         faults.extend(wrong)
-    config, wrong = read_inherited(module)
+    config, lines, wrong = read_inherited(module)
     faults.extend(wrong)
     if not (faults or layers or config):
         what = f"the file defines none of {', '.join(('middleware', *INHERITED))}, so it does nothing."
         remedy = "Add `async def middleware(request, call_next): …`, or remove the file."
         faults.append(Fault("E100", 0, what, remedy))
-    return FolderModule(layers, config, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+    return FolderModule(layers, config, lines, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
 
 
 def _suspects(module: ModuleType) -> Iterator[Fault]:

@@ -5,13 +5,21 @@ A mistake in one hides none of the others.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any, TypeAlias, cast
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.functions import Fault, Handler, is_async, is_coroutine_function, line_of
 
+CallNext: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+"""Type of what an ``async def`` middleware is given: it runs what is within, and returns its response."""
+SyncCallNext: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
+"""As ``CallNext``, of a ``def`` middleware."""
 _FORM = "Write `async def middleware(request, call_next): …`."
 
 
@@ -71,6 +79,16 @@ def read_layers(
         what = "middleware is empty, so it goes around nothing."
         faults.append(Fault("E101", line, what, "Name a function, or remove it."))
     return tuple(layers), faults
+
+
+def changes_of_threads(kinds: Iterable[bool]) -> int:
+    """
+    Return how often a request that an event loop receives changes threads on its way in.
+
+    Args:
+        kinds: Whether each function that it passes is async, in turn.
+    """
+    return sum(one is not other for one, other in pairwise((True, *kinds)))
 
 
 def _fault(one: object, what: str, line: int) -> Fault | None:

@@ -18,9 +18,11 @@ def make_slash_redirect() -> View:
         location = other_form(request.path, request.META.get("QUERY_STRING", ""))
         redirect = HttpResponsePermanentRedirect(location, preserve_request=True)
         # A browser that may not read the redirect does not follow it.
-        cors = find_cors(request, _other_path(request.path_info))
+        cors = vars(request)["route_cors"] = find_cors(request, request.path_info)
         return redirect if cors is None else cors.answer_preflight(request) or cors.add_fields(request, redirect)
 
+    # For whoever answers in its place.
+    vars(redirect_slash)["leads_to"] = _other_path
     mark_view(redirect_slash)
     return redirect_slash
 

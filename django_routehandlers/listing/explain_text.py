@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from django_routehandlers.listing.cache_text import cache_as_json, cache_lines
+from django_routehandlers.listing.config_text import source_text, told, value_text
 from django_routehandlers.listing.explain import Explanation, HandlerOutlook, OtherAnswer, RouteAnswer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.near_misses import NearMiss
@@ -66,6 +67,10 @@ def _answer_lines(path: str, answer: RouteAnswer, paint: Paint) -> Iterator[str]
         yield ""
         yield paint.heading("Middleware")
         yield from aligned([*_middleware_lines(row)])
+    if lines := [*_config_lines(row)]:
+        yield ""
+        yield paint.heading("Config")
+        yield from aligned(lines)
     if answer.cache is not None:
         yield ""
         yield paint.heading("Cache")
@@ -91,6 +96,11 @@ def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
     for one in row.middleware:
         where = one.file if one.line is None else f"{one.file}:{one.line}"
         yield [_cell(f"  {one.name}"), _cell(one.kind), _cell("public" if one.is_public else "-"), _cell(where)]
+
+
+def _config_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
+    for name, one in told(row.config).items():
+        yield [_cell(f"  {name}"), _cell(value_text(one.value)), _cell(source_text(one, row.below))]
 
 
 def _values(outlook: HandlerOutlook) -> str:

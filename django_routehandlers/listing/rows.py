@@ -5,14 +5,16 @@ Rows are values: nothing here knows whether they become a table, a tree or JSON.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.dispatch import handlers_of, middleware_of, policy_of
+from django_routehandlers.handlers.dispatch import config_of, handlers_of, middleware_of, policy_of
 from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.handlers.layers import Layer
+from django_routehandlers.handlers.provenance import Said
+from django_routehandlers.listing.config_text import config_as_json
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json
 from django_routehandlers.routing.route import Route
@@ -74,6 +76,10 @@ class Row:
     """How GET is cached; ``None`` where there is none."""
     middleware: tuple[MiddlewareRow, ...]
     """Outermost first."""
+    config: Mapping[str, Said]
+    """What folders may hand down, and who said it."""
+    below: str
+    """Directory, with its last slash, to which paths of files are relative."""
     route: Route
 
     @property
@@ -93,6 +99,7 @@ class Row:
             "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
             "cache": policy_as_json(self.cache),
             "middleware": [one.as_json() for one in self.middleware],
+            "config": config_as_json(self.config, self.below),
         }
 
 
@@ -146,6 +153,8 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
         cache=policy_of(served.view),
         middleware=tuple(_middleware_row(layer, below) for layer in middleware_of(served.view)),
+        config=config_of(served.view),
+        below=below,
         route=route,
     )
 

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from django_routehandlers.listing.config_text import config_cell
 from django_routehandlers.listing.policy_text import policy_cell
 from django_routehandlers.listing.rows import Row
 
@@ -39,19 +40,26 @@ class Branches:
 PLAIN_BRANCHES = Branches("|-- ", "`-- ", "|   ", "    ")
 """For a stream whose encoding has no lines to draw with."""
 
-_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "CACHE", "MIDDLEWARE", "APP", "FILE")
+_HEADINGS = ("METHODS", "PATH", "NAME", "KIND", "CACHE", "MIDDLEWARE", "CONFIG", "APP", "FILE")
 _Cell = tuple[str, str]
 
 
-def table_lines(rows: Iterable[Row], paint: Paint) -> Iterator[str]:
-    """Yield the heading and one line for each row. The middleware has a column where any row has some."""
+def table_lines(rows: Iterable[Row], paint: Paint, *, has_config: bool = False) -> Iterator[str]:
+    """
+    Yield the heading and one line for each row. The middleware has a column where any row has some.
+
+    Args:
+        has_config: Whether there is a column for config that folders hand down.
+    """
     listed = [*rows]
     has_middleware = any(row.middleware for row in listed)
-    headings = [text for text in _HEADINGS if has_middleware or text != "MIDDLEWARE"]
+    without = {"MIDDLEWARE": not has_middleware, "CONFIG": not has_config}
+    headings = [text for text in _HEADINGS if not without.get(text)]
     cells: list[list[_Cell]] = [[(text, paint.heading(text)) for text in headings]]
     for row in listed:
         names = [", ".join(one.name for one in row.middleware) or "-"] if has_middleware else []
-        plain = (row.path, row.name, row.kind, policy_cell(row.cache), *names, row.app, row.file)
+        config = [config_cell(row.config)] if has_config else []
+        plain = (row.path, row.name, row.kind, policy_cell(row.cache), *names, *config, row.app, row.file)
         cells.append([_methods(row, paint), *((shown, shown) for shown in map(printable, plain))])
     yield from aligned(cells)
 

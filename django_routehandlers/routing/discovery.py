@@ -18,6 +18,8 @@ from django_routehandlers.routing.segments import Segment, SegmentError, Segment
 ROUTE_FILE = "route.py"
 MIDDLEWARE_FILE = "middleware.py"
 ROUTES_DIRECTORY = "routes"
+_PACKAGE_FILE = "__init__.py"
+_LIKE_MIDDLEWARE = ("middleware", "middlewares")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,18 @@ def discover_routes(directories: Iterable[RoutesDirectory]) -> RouteTree:
             folder_files.append(item)
         else:
             routes.append(item)
+    # A folder that holds a route is part of a URL, package or not.
+    mistakes = [one for one in mistakes if one.id != "E126" or not _holds_route(os.path.dirname(one.file), routes)]
     mistakes.extend(find_conflicts(routes))
     mistakes.extend(_around_nothing(folder_files, routes))
     ordered = sorted(routes, key=lambda route: (match_order(route), route.file))
     return RouteTree(
         tuple(ordered), tuple(sorted(mistakes)), found, tuple(sorted(folder_files, key=lambda one: one.file))
     )
+
+
+def _holds_route(folder: str, routes: Iterable[Route]) -> bool:
+    return any(route.file.startswith(folder + os.sep) for route in routes)
 
 
 def _around_nothing(files: Iterable[FolderFile], routes: Iterable[Route]) -> Iterator[Mistake]:
@@ -144,11 +152,27 @@ def _enter(folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Route | Folder
     if entry.name.casefold() in ("route.py", "routes.py"):
         what = f"{entry.name} is not a route: only a file named {ROUTE_FILE} is."
         return folder.mistake("W017", what, f"Rename it to {ROUTE_FILE}, or give it another name.", name=entry.name)
-    if entry.name.casefold() in ("middleware.py", "middlewares.py"):
-        what = f"{entry.name} is around no route: only a file named {MIDDLEWARE_FILE} is."
+    return _misnamed(folder, entry.name)
+
+
+def _misnamed(folder: _Folder, name: str) -> Mistake | None:
+    """Return what is wrong with a file that was meant as a guard, which nothing runs, so that nobody is refused."""
+    if name == _PACKAGE_FILE and folder.folders and folder.folders[-1].casefold() in _LIKE_MIDDLEWARE:
+        id, beside, called = "E126", os.path.dirname(folder.path), folder.folders[-1]
+        what, remedy = f"{called}/ is a package", f"Move it to {MIDDLEWARE_FILE} beside {called}/"
+        remedy = f"{remedy}, or, if it is a helper, rename the folder to _{called}/."
+    elif name.casefold() in [f"{like}.py" for like in _LIKE_MIDDLEWARE]:
+        id, beside, what = "E125", folder.path, f"{name} is"
         remedy = f"Rename it to {MIDDLEWARE_FILE}, or give it another name."
-        return folder.mistake("W101", what, remedy, name=entry.name)
-    return None
+    elif name == f"_{MIDDLEWARE_FILE}":
+        id, beside, what = "W125", folder.path, f"{name} is private, and"
+        remedy = f"Rename it to {MIDDLEWARE_FILE}, or give it another name."
+    else:
+        return None
+    # Not exists(): to some file systems a name in capitals is the same one.
+    if MIDDLEWARE_FILE in os.listdir(beside):
+        return None
+    return folder.mistake(id, f"{what} around no route: only a file named {MIDDLEWARE_FILE} is.", remedy, name=name)
 
 
 def _enter_file(folder: _Folder, entry: os.DirEntry[str]) -> Route | FolderFile | Mistake:

@@ -8,21 +8,15 @@ rounds that alternate; the ratio is to the route without a policy.
 """
 
 import asyncio
-import gc
-import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import django
-from django.conf import settings
+from dispatch import scope_of
 from django.test import override_settings
-from django.urls import include, path
+from rounds import ROUNDS, Call, least_seconds, set_up
 
-ROUNDS = 9
 CALLS = 1000
 ORIGIN = "https://app.example.com"
 HANDLER = "async def GET(id: int):\n    return {'id': id}\n"
@@ -33,30 +27,18 @@ PATTERN = POLICY.format(arguments=r"origin_regexes=[r'https://[a-z]+\.example\.c
 POLICIES = {"none": "", "exact": EXACT, "pattern": PATTERN, "star": POLICY.format(arguments='"*"')}
 OURS = ["django_routehandlers.middleware.CacheControlMiddleware"]
 THEIRS = "corsheaders.middleware.CorsMiddleware"
-Call = Callable[[], Awaitable[int]]
 
 
-def set_up(root: Path) -> None:
+def make(root: Path) -> None:
     """Make a project with a route for each policy, dynamic and cached."""
-    for kind, head in (("dynamic", DYNAMIC), ("cached", "")):
-        for name, policy in POLICIES.items():
-            folder = root / "app" / "routes" / kind / name / "[id]"
-            folder.mkdir(parents=True)
-            (folder / "route.py").write_text(policy + head + "\n\n" + HANDLER)
-    (root / "app" / "__init__.py").touch()
-    sys.path.insert(0, str(root))
-    theirs = ["corsheaders"] if find_spec("corsheaders") else []
-    settings.configure(
-        INSTALLED_APPS=["django_routehandlers", "app", *theirs],
-        ROOT_URLCONF="benchmark",
-        ALLOWED_HOSTS=["*"],
-        MIDDLEWARE=OURS,
-        CORS_ALLOWED_ORIGINS=[ORIGIN, "https://b.example"],
-        CORS_ALLOW_CREDENTIALS=True,
-    )
-    django.setup()
-    sys.modules["benchmark"] = urls = type(sys)("benchmark")
-    urls.urlpatterns = [path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
+    files = {
+        f"{kind}/{name}/[id]/route.py": policy + head + "\n\n" + HANDLER
+        for kind, head in (("dynamic", DYNAMIC), ("cached", ""))
+        for name, policy in POLICIES.items()
+    }
+    theirs = ("corsheaders",) if find_spec("corsheaders") else ()
+    others = {"CORS_ALLOWED_ORIGINS": [ORIGIN, "https://b.example"], "CORS_ALLOW_CREDENTIALS": True}
+    set_up(root, files, apps=theirs, MIDDLEWARE=OURS, **others)
 
 
 def call_of(application: Any, target: str, method: str) -> Call:
@@ -64,18 +46,7 @@ def call_of(application: Any, target: str, method: str) -> Call:
     fields = [(b"host", b"localhost"), (b"origin", ORIGIN.encode())]
     if method == "OPTIONS":
         fields.append((b"access-control-request-method", b"GET"))
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": method,
-        "path": target,
-        "raw_path": target.encode(),
-        "query_string": b"",
-        "headers": fields,
-        "scheme": "http",
-        "server": ("localhost", 80),
-        "client": ("127.0.0.1", 9),
-    }
+    scope = {**scope_of(target), "method": method, "headers": fields}
 
     async def call() -> int:
         status, gone = [0], asyncio.Event()
@@ -121,23 +92,13 @@ async def measure() -> dict[tuple[str, str], float]:
     cases = calls()
     for case, call in cases.items():
         assert await call() in (200, 204), case
-    best = dict.fromkeys(cases, 1e9)
-    gc.disable()
-    for _ in range(ROUNDS):
-        for case, call in cases.items():
-            start = time.perf_counter()
-            for _ in range(CALLS):
-                await call()
-            best[case] = min(best[case], (time.perf_counter() - start) / CALLS)
-        gc.collect()
-    gc.enable()
-    return best
+    return await least_seconds(cases, CALLS)
 
 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as root:
-        set_up(Path(root))
+        make(Path(root))
         best = asyncio.run(measure())
     print(f"Microseconds for one request, and the ratio to no policy; least of {ROUNDS} rounds\n")
     columns = ("dynamic", "cached", "preflight")

@@ -12,29 +12,23 @@ temporary directory for this run.
 
 import argparse
 import asyncio
-import gc
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import django
-from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, JsonResponse
-from django.urls import include, path, resolve
+from django.urls import path, resolve
 from peers import add_option, reachable
+from rounds import ROUNDS, Call, least_seconds, set_up
 
-ROUNDS = 9
 CALLS = {"view": 3000, "ASGI": 500}
 BODY = b'{"id":7,"name":"Oak Chair"}'
 ROUTE = """
 async def GET(id: int):
     return {"id": id, "name": "Oak Chair"}
 """
-Call = Callable[[], Awaitable[object]]
 
 
 async def plain_view(request: HttpRequest, id: int) -> JsonResponse:
@@ -55,22 +49,17 @@ def ninja_urls() -> Any:
     return api.urls
 
 
-def set_up(root: Path, *, ninja: bool) -> dict[str, str]:
+def make(root: Path, *, ninja: bool) -> dict[str, str]:
     """Make a project with one app of one route; return each peer's URL."""
-    folder = root / "app" / "routes" / "ours" / "items" / "[id]"
-    folder.mkdir(parents=True)
-    (folder / "route.py").write_text(ROUTE)
-    (root / "app" / "__init__.py").touch()
-    sys.path.insert(0, str(root))
-    settings.configure(INSTALLED_APPS=["django_routehandlers", "app"], ROOT_URLCONF="benchmark", ALLOWED_HOSTS=["*"])
-    django.setup()
-    sys.modules["benchmark"] = urls = type(sys)("benchmark")
-    patterns = [path("plain/items/<int:id>", plain_view)]
     peers = {"Django": "/plain/items/7", "django_routehandlers": "/ours/items/7"}
     if ninja:
-        patterns.append(path("ninja/", ninja_urls()))
         peers["django-ninja"] = "/ninja/items/7"
-    urls.urlpatterns = [*patterns, path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
+
+    def patterns() -> list[Any]:
+        others = [path("ninja/", ninja_urls())] if ninja else []
+        return [path("plain/items/<int:id>", plain_view), *others]
+
+    set_up(root, {"ours/items/[id]/route.py": ROUTE}, patterns=patterns)
     return peers
 
 
@@ -123,14 +112,6 @@ def asgi_call(target: str) -> Call:
     return call
 
 
-async def seconds_of(call: Call, count: int) -> float:
-    """Return the seconds that one of *count* calls takes."""
-    start = time.perf_counter()
-    for _ in range(count):
-        await call()
-    return (time.perf_counter() - start) / count
-
-
 async def measure(peers: dict[str, str]) -> dict[tuple[str, str], float]:
     """Return the least time of each peer, called both ways."""
     calls = {("view", peer): view_call(target) for peer, target in peers.items()}
@@ -141,12 +122,8 @@ async def measure(peers: dict[str, str]) -> dict[tuple[str, str], float]:
         # django-ninja writes a space behind each comma and colon.
         assert body.replace(b": ", b":").replace(b", ", b",") == BODY, (peer, body)
     best: dict[tuple[str, str], float] = {}
-    gc.disable()
-    for _ in range(ROUNDS):
-        for key, call in calls.items():
-            best[key] = min(best.get(key, 1e9), await seconds_of(call, CALLS[key[0]]))
-        gc.collect()
-    gc.enable()
+    for way, count in CALLS.items():
+        best |= await least_seconds({key: call for key, call in calls.items() if key[0] == way}, count)
     return best
 
 
@@ -156,7 +133,7 @@ def main() -> None:
     add_option(parser)
     wants_ninja: bool = parser.parse_args().install
     with reachable({"ninja": "django-ninja"}, install=wants_ninja) as found, tempfile.TemporaryDirectory() as root:
-        peers = set_up(Path(root), ninja="ninja" in found)
+        peers = make(Path(root), ninja="ninja" in found)
         best = asyncio.run(measure(peers))
     print(f"Microseconds for one async GET with an int segment, least of {ROUNDS} rounds\n")
     print(f"{'':24}{'view':>10}{'ratio':>8}{'ASGI':>10}{'ratio':>8}")

@@ -8,21 +8,17 @@ least of several rounds that alternate; the ratio is to the same route without m
 """
 
 import asyncio
-import gc
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import django
 from asgiref.sync import sync_to_async
 from dispatch import scope_of
-from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.urls import include, path, resolve
+from django.urls import resolve
+from rounds import ROUNDS, least_seconds, set_up
 
-ROUNDS = 9
 CALLS = 2000
 COUNTS = (0, 1, 3)
 ROUTES = {
@@ -33,23 +29,17 @@ MIDDLEWARE = "{kind} one(request, call_next):\n    return {wait}call_next(reques
 KINDS = {"async": ("async def", "await "), "sync": ("def", "")}
 
 
-def set_up(root: Path) -> list[tuple[str, str, int]]:
+def make(root: Path) -> list[tuple[str, str, int]]:
     """Make a project with a route for each kind, policy and number; return these."""
     cases = [(kind, policy, count) for kind in KINDS for policy in ROUTES for count in COUNTS]
+    files: dict[str, str] = {}
     for kind, policy, count in cases:
         word, wait = KINDS[kind]
-        folder = root / "app" / "routes" / kind / policy / f"n{count}" / "[id]"
-        folder.mkdir(parents=True)
-        (folder / "route.py").write_text(ROUTES[policy].format(kind=word))
+        files[f"{kind}/{policy}/n{count}/[id]/route.py"] = ROUTES[policy].format(kind=word)
         if count:
             text = MIDDLEWARE.format(kind=word, wait=wait, count=count) + "public = True\n"
-            (folder / "middleware.py").write_text(text)
-    (root / "app" / "__init__.py").touch()
-    sys.path.insert(0, str(root))
-    settings.configure(INSTALLED_APPS=["django_routehandlers", "app"], ROOT_URLCONF="benchmark", ALLOWED_HOSTS=["*"])
-    django.setup()
-    sys.modules["benchmark"] = urls = type(sys)("benchmark")
-    urls.urlpatterns = [path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
+            files[f"{kind}/{policy}/n{count}/[id]/middleware.py"] = text
+    set_up(root, files)
     return cases
 
 
@@ -75,23 +65,13 @@ async def measure(cases: list[tuple[str, str, int]]) -> dict[tuple[str, str, int
     for case, call in calls.items():
         response = await call()
         assert response.content == b'{"id":7}', case
-    best = dict.fromkeys(cases, 1e9)
-    gc.disable()
-    for _ in range(ROUNDS):
-        for case, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(CALLS):
-                await call()
-            best[case] = min(best[case], (time.perf_counter() - start) / CALLS)
-        gc.collect()
-    gc.enable()
-    return best
+    return await least_seconds(calls, CALLS)
 
 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as root:
-        cases = set_up(Path(root))
+        cases = make(Path(root))
         best = asyncio.run(measure(cases))
     print(f"Microseconds for one GET through the view, and the ratio to no middleware; least of {ROUNDS} rounds\n")
     print(f"{'':20}" + "".join(f"{count:>10}{'ratio':>8}" for count in COUNTS))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, assert_type
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from django_routehandlers import (
+    CallNext,
     Cookie,
     EventStreamResponse,
     Form,
@@ -15,6 +17,7 @@ from django_routehandlers import (
     NDJSONResponse,
     Problem,
     ServerSentEvent,
+    SyncCallNext,
     after,
     arevalidate_path,
     arevalidate_tag,
@@ -141,6 +144,25 @@ def tags_of(id: int) -> list[str]:
 async def product_of(id: int) -> Product:
     """Return a result that is kept, in async code."""
     return Product(id, (await fetch("https://example.com/", revalidate=60, tags=["names"])).text)
+
+
+async def around(request: HttpRequest, call_next: CallNext) -> HttpResponseBase:
+    """Go around routes on the event loop."""
+    response = await call_next(request)
+    response.headers["X-Served-By"] = request.path
+    return response
+
+
+def sync_around(request: HttpRequest, call_next: SyncCallNext) -> HttpResponseBase | dict[str, str]:
+    """Go around routes in a thread; what a handler may return will do."""
+    if request.method == "GET":
+        return assert_type(call_next(request), HttpResponseBase)
+    return {"by": "middleware"}
+
+
+async def never_awaited(request: HttpRequest, call_next: CallNext) -> HttpResponseBase:
+    """Return what is still to be awaited."""
+    return call_next(request)  # type: ignore[return-value]
 
 
 async def mail(to: str, *, subject: str = "") -> None:

@@ -33,13 +33,17 @@ is told why, what is part of the key, and which entry is there now, where proces
 the cache: the one of a visitor who sends nothing but the URL, whose host is that of the URL
 or the first of ALLOWED_HOSTS.
 
+With --verbosity 2 the table has a column CONFIG: what route files, folders and settings say
+of csrf, cors, max_duration and all else that folders hand down. --match and JSON tell it
+always, each with the place that says it.
+
 JSON is a list of objects with methods, path, name, app, file, handlers (method: kind and
-line), cache and middleware. cache is null where there is no GET, else it has policy
+line), cache, middleware (a list, outermost first) and config (name: value and source; source
+is file:line, a setting, or "default"). cache is null where there is no GET, else it has policy
 ("cached" or "dynamic"), why (why dynamic, else null), revalidate (seconds, false for until
 invalidated, null where dynamic), tags (a list, or "function"), depends_on ("auto" for the
 tables that queries read, a list of tables, or null for none), force_static, static_params
-(whether generate_static_params() is there) and dynamic_params. Nothing wraps a route in this
-version, so middleware is [].
+(whether generate_static_params() is there) and dynamic_params.
 
 Exit status: 0; 1 where --match finds no route that answers, or where the routes have errors,
 which are printed on standard error after the routes that stand. Until they are mended, no
@@ -107,16 +111,16 @@ class Command(BaseCommand):
             return
         filters = _filters(options)
         rows = [row for row in make_rows(table.served, mounts or [NOWHERE]) if filters.let_through(row)]
-        self._list(options["format"], rows)
+        self._list(options["format"], rows, has_config=options["verbosity"] > 1)
         self._report(table, rows, mounts)
 
-    def _list(self, format: str, rows: list[Row]) -> None:
+    def _list(self, format: str, rows: list[Row], *, has_config: bool) -> None:
         if format == "json":
             self._write([json.dumps([row.as_json() for row in rows], indent=2)])
         elif rows and format == "tree":
             self._write(tree_lines(rows, self._paint(), self._branches()))
         elif rows:
-            self._write(table_lines(rows, self._paint()))
+            self._write(table_lines(rows, self._paint(), has_config=has_config))
 
     def _report(self, table: RouteTable, rows: list[Row], mounts: tuple[Mount, ...]) -> None:
         """Say on standard error what the list does not."""

@@ -1,15 +1,14 @@
 """For programs of the staff: a key in Authorization opens all routes at and below this folder."""
 
-from collections.abc import Awaitable, Callable
-
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
-from django_routehandlers import JSONResponse
+from django_routehandlers import CallNext, JSONResponse
 
 
-async def middleware(request: HttpRequest, call_next: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> HttpResponse:
+async def middleware(request: HttpRequest, call_next: CallNext) -> HttpResponseBase:
     """Let those in who have a key. It runs before the cache, so that nobody else gets what is in it."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     # Each of them, so that the time it takes does not tell which one is nearly right.
