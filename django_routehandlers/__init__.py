@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django_routehandlers.handlers.after import after
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.policies.cors import CORS
+    from django_routehandlers.policies.throttle import Throttle
     from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
@@ -36,6 +37,7 @@ __all__ = [
     "JSONResponse",
     "NDJSONResponse",
     "ServerSentEvent",
+    "Throttle",
     "after",
     "arevalidate_path",
     "arevalidate_tag",
@@ -48,8 +50,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     match name:
-        case "CORS":
-            module = "django_routehandlers.policies.cors"
+        case "CORS" | "Throttle":
+            module = f"django_routehandlers.policies.{name.lower()}"
         case "Cookie" | "Form" | "Header":
             module = "django_routehandlers.handlers.markers"
         case "after":

@@ -158,6 +158,7 @@ def test_json_says_the_same(project: Path) -> None:
             "handlers": {"GET": {"kind": "async", "line": 4}, "DELETE": {"kind": "sync", "line": 7}},
             "cache": CACHED,
             "middleware": [],
+            "throttle": [],
         },
         "parameters": {"id": {"value": "'7'", "type": "str"}},
         "handlers": {

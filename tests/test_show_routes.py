@@ -114,6 +114,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "handlers": {"GET": {"kind": "async", "line": 1}, "POST": {"kind": "sync", "line": 5}},
             "cache": CACHED,
             "middleware": [],
+            "throttle": [],
         },
         {
             "methods": ["DELETE", "GET", "HEAD", "OPTIONS"],
@@ -124,6 +125,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "handlers": {"GET": {"kind": "async", "line": 1}, "DELETE": {"kind": "async", "line": 2}},
             "cache": CACHED,
             "middleware": [],
+            "throttle": [],
         },
         {
             "methods": ["OPTIONS", "PUT"],
@@ -134,6 +136,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "handlers": {"PUT": {"kind": "sync", "line": 1}},
             "cache": None,
             "middleware": [],
+            "throttle": [],
         },
     ]
 

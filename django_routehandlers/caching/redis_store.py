@@ -97,6 +97,19 @@ class RedisStore:
         """Remove a key that still holds this value."""
         self._call(lambda: self._client.eval(_REMOVE_OWN, 1, self._name(key), value))
 
+    @property
+    def is_out(self) -> bool:
+        """Whether the server has failed and not answered since, so that a call fails without waiting."""
+        return self._breaker.is_open
+
+    def prepare(self, script: str) -> Any:
+        """Return a Lua script for ``run()``; the server is not asked."""
+        return self._client.register_script(script)
+
+    def run(self, script: Any, keys: Sequence[str], arguments: Sequence[int]) -> Any:
+        """Run a prepared script, which is one step for the server, and return its answer."""
+        return self._call(lambda: script(keys=[self._name(key) for key in keys], args=arguments))
+
     def close(self) -> None:
         """Close the connections. A later call opens others."""
         for client in (self._client, self._patient_client):

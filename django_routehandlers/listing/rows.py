@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.dispatch import handlers_of, middleware_of, policy_of
+from django_routehandlers.handlers.dispatch import handlers_of, middleware_of, policy_of, throttling_of_view
 from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.handlers.layers import Layer
+from django_routehandlers.handlers.throttling import Throttling
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json
+from django_routehandlers.listing.throttle_text import throttle_as_json
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.url_patterns import Served
 
@@ -74,6 +76,8 @@ class Row:
     """How GET is cached; ``None`` where there is none."""
     middleware: tuple[MiddlewareRow, ...]
     """Outermost first."""
+    throttle: Throttling | None
+    """How often one client may ask; ``None`` for any number."""
     route: Route
 
     @property
@@ -93,6 +97,7 @@ class Row:
             "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
             "cache": policy_as_json(self.cache),
             "middleware": [one.as_json() for one in self.middleware],
+            "throttle": throttle_as_json(self.throttle),
         }
 
 
@@ -146,6 +151,7 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
         cache=policy_of(served.view),
         middleware=tuple(_middleware_row(layer, below) for layer in middleware_of(served.view)),
+        throttle=throttling_of_view(served.view),
         route=route,
     )
 

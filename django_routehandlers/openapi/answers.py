@@ -23,6 +23,18 @@ from django_routehandlers.responses.problems import Problem
 _PROBLEM_TYPE = "application/problem+json"
 _SERIES = {"text/event-stream": "Events, the data of each a JSON value."}
 _FORGED = {"origin": "The request comes from another site.", "token": "The request has no valid CSRF token."}
+_TEXT: Object = {"type": "string"}
+_THROTTLED: Object = {
+    "description": f"{Problem.from_status(429).title}. The client has asked too often.",
+    "headers": {
+        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+        "RateLimit-Policy": {"description": "Each limit: requests `q` in `w` seconds.", "schema": _TEXT},
+        "RateLimit": {
+            "description": "Of each: `r` requests left, more in `t` seconds.",
+            "schema": _TEXT,
+        },
+    },
+}
 # Decorators that answer nothing themselves.
 _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
 
@@ -42,6 +54,7 @@ def responses_of(
     *,
     csrf: str = "origin",
     has_middleware: bool = False,
+    is_throttled: bool = False,
 ) -> Object:
     """
     Return the Responses Object of one handler, lowest status first.
@@ -49,6 +62,7 @@ def responses_of(
     Args:
         csrf: Name of the rule by which an unsafe request is judged.
         has_middleware: Whether something around the route may answer in its place.
+        is_throttled: Whether a client that asks too often is refused.
     """
     returns = handler.returns
     found: dict[str, Object] = {}
@@ -62,6 +76,8 @@ def responses_of(
             _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
     for status, problem, content in _problems(handler, method, parameters, schemas, csrf):
         _add(found, str(status), problem, {**content, **anywhere})
+    if is_throttled:
+        found["429"] = {**_THROTTLED, "content": {**_problem(schemas), **anywhere}}
     if returns.is_open or has_middleware or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
         found["default"] = {"description": "Whatever else the handler answers, which it does not declare."}

@@ -16,9 +16,16 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import csrf_rule_of, handlers_of, is_deprecated, middleware_of
+from django_routehandlers.handlers.dispatch import (
+    csrf_rule_of,
+    handlers_of,
+    is_deprecated,
+    middleware_of,
+    throttling_of_view,
+)
 from django_routehandlers.handlers.exports import is_documented
 from django_routehandlers.handlers.names import METHODS
+from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
 from django_routehandlers.openapi.operations import SESSION, natural_id, operation_of, tag_of
@@ -67,6 +74,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 operation_id=operation_id,
                 csrf=csrf_rule_of(entry.served.view),
                 has_middleware=bool(middleware_of(entry.served.view)),
+                is_throttled=_is_throttled(entry.served.view, entry.method),
                 is_deprecated=is_deprecated(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
@@ -136,3 +144,8 @@ def _session() -> Mapping[str, object]:
         "name": settings.SESSION_COOKIE_NAME,
         "description": "The session of a user who is logged in.",
     }
+
+
+def _is_throttled(view: View, method: str) -> bool:
+    throttling = throttling_of_view(view)
+    return throttling is not None and any(limit.counts(method) for limit in throttling.limits)

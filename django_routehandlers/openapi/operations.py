@@ -35,13 +35,14 @@ def operation_of(
     operation_id: str,
     csrf: str = "origin",
     has_middleware: bool = False,
+    is_throttled: bool = False,
     is_deprecated: bool = False,
 ) -> Object:
     """
     Return the Operation Object of one handler at one path.
 
     Args:
-        csrf: See ``responses_of()``, as of *has_middleware*.
+        csrf: See ``responses_of()``, as of *has_middleware* and *is_throttled*.
         is_deprecated: Whether its route is, whatever the handler says.
     """
     plan = handler.plan
@@ -57,7 +58,13 @@ def operation_of(
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
     operation["responses"] = responses_of(
-        handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
+        handler,
+        method,
+        template.parameters,
+        schemas,
+        csrf=csrf,
+        has_middleware=has_middleware,
+        is_throttled=is_throttled,
     )
     operation.update(_security(plan))
     return operation

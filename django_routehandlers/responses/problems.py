@@ -6,7 +6,7 @@ Decides what a client is told. Logging and signals are the business of whoever c
 
 import http
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.core.exceptions import (
     BadRequest,
@@ -45,6 +45,8 @@ class Problem:
     """What happened this time, for the client to read; ``None`` where there is nothing to say."""
     errors: Sequence[Mapping[str, object]] = ()
     """All faults of an invalid request: dicts with ``detail``, ``type`` and the place."""
+    more: Mapping[str, object] = field(default_factory=lambda: {})
+    """Members that its kind has beside these (RFC 9457, section 3.2)."""
 
     @classmethod
     def from_status(
@@ -60,7 +62,7 @@ class Problem:
             members["detail"] = self.detail
         if self.errors:
             members["errors"] = list(self.errors)
-        return members
+        return {**members, **self.more}
 
 
 class ProblemResponse(HttpResponse):
@@ -75,6 +77,7 @@ class ProblemResponse(HttpResponse):
         detail: What happened this time. It is sent to the client as it is.
         errors: All faults of an invalid request.
         headers: More header fields, such as ``Allow`` beside a 405.
+        problem: The problem, of that status, where it has a kind of its own.
     """
 
     def __init__(
@@ -84,8 +87,9 @@ class ProblemResponse(HttpResponse):
         detail: str | None = None,
         errors: Sequence[Mapping[str, object]] = (),
         headers: Mapping[str, str] | None = None,
+        problem: Problem | None = None,
     ) -> None:
-        self.problem = Problem.from_status(status, detail=detail, errors=errors)
+        self.problem = problem or Problem.from_status(status, detail=detail, errors=errors)
         fields = {"Content-Type": "application/problem+json"}
         if status >= 500:
             fields["Cache-Control"] = "no-store"
