@@ -89,17 +89,24 @@ def make_view(
     about["throttling"] = throttling
     if whole.cached and (layers or throttling is not None):
         about["within"] = _sync_view(whole)
-    if layers:
-        return _wrapped(whole, layers, module, about)
+    return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)
+
+
+def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
+    handlers: Mapping[str, BoundHandler] = about["handlers"]
+
+    def made(kind: Callable[[MethodTable], View]) -> View:
+        return _finished(with_throttle(kind(table), about["throttling"], answer_failure), module, about)
+
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
-    view = _finished(with_throttle(kinds[0](whole), throttling, answer_failure), module, about)
+    view = made(kinds[0])
     is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
-    if not whole.cached and not is_limited:
+    if not table.cached and not is_limited:
         return Views(view, view, view)
     # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind. And
     # who waits for a thread, not to be too long, has to be on the loop.
-    twin = _finished(with_throttle(kinds[1](whole), throttling, answer_failure), module, about)
+    twin = made(kinds[1])
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
 

@@ -6,6 +6,7 @@ document promises no more than the code does.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django_routehandlers.handlers.answers import Answer
@@ -39,6 +40,18 @@ _THROTTLED: Object = {
 _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What may answer in the place of a handler."""
+
+    csrf: str = "origin"
+    """Name of the rule by which an unsafe request is judged."""
+    has_middleware: bool = False
+    """Whether the route has middleware around it."""
+    is_throttled: bool = False
+    """Whether a client that asks too often is refused."""
+
+
 def wanted_by(returns: Returns) -> Iterator[Wanted]:
     """Yield the adapters of all that a handler declares to return."""
     for answer in returns.answers:
@@ -51,19 +64,9 @@ def responses_of(
     method: str,
     parameters: tuple[PathParameter, ...],
     schemas: Schemas,
-    *,
-    csrf: str = "origin",
-    has_middleware: bool = False,
-    is_throttled: bool = False,
+    around: Around,
 ) -> Object:
-    """
-    Return the Responses Object of one handler, lowest status first.
-
-    Args:
-        csrf: Name of the rule by which an unsafe request is judged.
-        has_middleware: Whether something around the route may answer in its place.
-        is_throttled: Whether a client that asks too often is refused.
-    """
+    """Return the Responses Object of one handler, lowest status first."""
     returns = handler.returns
     found: dict[str, Object] = {}
     # Without an annotation nothing is known of what the handler answers itself, whatever the status.
@@ -74,11 +77,11 @@ def responses_of(
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": Problem.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler, method, parameters, schemas, csrf):
+    for status, problem, content in _problems(handler, method, parameters, schemas, around.csrf):
         _add(found, str(status), problem, {**content, **anywhere})
-    if is_throttled:
+    if around.is_throttled:
         found["429"] = {**_THROTTLED, "content": {**_problem(schemas), **anywhere}}
-    if returns.is_open or has_middleware or _is_wrapped(handler.function):
+    if returns.is_open or around.has_middleware or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
         found["default"] = {"description": "Whatever else the handler answers, which it does not declare."}
     elif anywhere:

@@ -72,9 +72,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 entry.template,
                 schemas,
                 operation_id=operation_id,
-                csrf=csrf_rule_of(entry.served.view),
-                has_middleware=bool(middleware_of(entry.served.view)),
-                is_throttled=_is_throttled(entry.served.view, entry.method),
+                around=_around(entry.served.view, entry.method),
                 is_deprecated=is_deprecated(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
@@ -146,6 +144,7 @@ def _session() -> Mapping[str, object]:
     }
 
 
-def _is_throttled(view: View, method: str) -> bool:
-    throttling = throttling_of_view(view)
-    return throttling is not None and any(limit.counts(method) for limit in throttling.limits)
+def _around(view: View, method: str) -> answers.Around:
+    limits = () if (throttling := throttling_of_view(view)) is None else throttling.limits
+    is_throttled = any(limit.counts(method) for limit in limits)
+    return answers.Around(csrf_rule_of(view), bool(middleware_of(view)), is_throttled)
