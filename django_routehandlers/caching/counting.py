@@ -15,8 +15,8 @@ from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.policies.throttle import Use
 
 _THREADS = 4  # in which Redis is asked, beside the event loop
-# A cache that is slow had better be left alone. A limit that is left alone is none, and a busy process is slow.
-_LEAST_TIMEOUT = 0.25  # seconds
+# A cache that is slow had better be left alone. A limit that is left alone is none, and a flood makes all slow.
+_LEAST_TIMEOUT = 0.5  # seconds
 
 
 class Counting:
@@ -53,8 +53,8 @@ def current_counting() -> Counting:
 
 def _redis_store() -> RedisStore | None:
     config = get_config()
-    # Of its own, beside the one of the cache: whoever floods the server must not make it seem down.
-    store = open_store(config.THROTTLE_CACHE or config.CACHE, max(config.STORE_TIMEOUT, _LEAST_TIMEOUT))
+    alias, timeout = config.THROTTLE_CACHE or config.CACHE, max(config.STORE_TIMEOUT, _LEAST_TIMEOUT)
+    store = open_store(alias, timeout, is_patient=True)
     return store if isinstance(store, RedisStore) else None
 
 
