@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django_routehandlers.handlers.layers import CallNext, SyncCallNext
     from django_routehandlers.handlers.markers import Cookie, Form, Header
     from django_routehandlers.policies.cors import CORS
+    from django_routehandlers.policies.throttle import Throttle
     from django_routehandlers.responses.event_stream import EventStreamResponse
     from django_routehandlers.responses.json import JSONResponse
     from django_routehandlers.responses.ndjson import NDJSONResponse
@@ -41,6 +42,7 @@ __all__ = [
     "Problem",
     "ServerSentEvent",
     "SyncCallNext",
+    "Throttle",
     "after",
     "arevalidate_path",
     "arevalidate_tag",
@@ -63,6 +65,7 @@ _MODULES = {
     "Problem": "responses.problems",
     "ServerSentEvent": "responses.server_sent_event",
     "SyncCallNext": "handlers.layers",
+    "Throttle": "policies.throttle",
     "after": "handlers.after",
     "arevalidate_path": "caching.invalidation",
     "arevalidate_tag": "caching.invalidation",

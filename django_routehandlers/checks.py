@@ -19,8 +19,17 @@ from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_r
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.cross_origin import cors_of
-from django_routehandlers.handlers.dispatch import cached_get_of, csrf_rule_of, middleware_hops_of, middleware_of
+from django_routehandlers.handlers.dispatch import (
+    cached_get_of,
+    csrf_rule_of,
+    middleware_hops_of,
+    middleware_of,
+    throttling_of_view,
+)
+from django_routehandlers.handlers.signature import has_authentication
+from django_routehandlers.policies.throttle import Throttle
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
+from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.table import current_table
 
@@ -33,6 +42,8 @@ MIDDLEWARE = "django_routehandlers.middleware.CacheControlMiddleware"
 """Dotted path of the middleware that says on the wire what is cached."""
 
 _CORSHEADERS = "corsheaders.middleware.CorsMiddleware"
+_REDIS = "django.core.cache.backends.redis.RedisCache"
+_LOGIN = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
 
@@ -40,20 +51,43 @@ def check_routes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     """Report every mistake in settings, folders and route files, and routes that no URLconf includes."""
     table = current_table()
     found = [*map(_message, table.mistakes), *(_not_included() if table.served else ())]
-    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table)]
+    return [*found, *_cache_settings(), *_middleware(table), *_csrf(table), *_cors(table), *_throttle(table)]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report what is right for one process, and wrong for a server: a check of ``check --deploy`` alone."""
+    return [*_own_caches(), *_own_counts(current_table())]
+
+
+def _own_caches() -> Iterator[CheckMessage]:
     alias = get_config().CACHE
     if not _caches(current_table()) or not _is_a(settings.CACHES.get(alias, {}).get("BACKEND", ""), LocMemCache):
-        return []
+        return
     what = "each process of the server has a cache of its own, so an invalidation in one reaches no other."
     remedy = (
         f"Use a cache that processes share, such as Redis, and name it in {SETTING}['CACHE']. If the server is one "
         f"process, silence {TAG}.W063."
     )
-    return [Warning(f"CACHES[{alias!r}]: {what}", hint=remedy, id=f"{TAG}.W063")]
+    yield Warning(f"CACHES[{alias!r}]: {what}", hint=remedy, id=f"{TAG}.W063")
+
+
+def _own_counts(table: RouteTable) -> Iterator[CheckMessage]:
+    limits = _limits(table)
+    alias = get_config().THROTTLE_CACHE or get_config().CACHE
+    if limits and settings.CACHES.get(alias, {}).get("BACKEND", _REDIS) != _REDIS:
+        what = f"{_first(limits)} has a `throttle`, and each process of the server counts for itself."
+        remedy = (
+            f"Use Redis, and name it in {SETTING}['THROTTLE_CACHE']. If the server is one process, silence {TAG}.W113."
+        )
+        yield Warning(f"CACHES[{alias!r}]: {what}", hint=remedy, id=f"{TAG}.W113")
+    by_address = [(route, limit) for route, limit in limits if limit.key in (None, "ip")]
+    if by_address and not get_config().PROXY_COUNT:
+        for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT"):
+            if getattr(settings, name):
+                what = f"a proxy stands before the server, and {_first(by_address)} counts all its clients as one."
+                remedy = f"Say in {SETTING}['PROXY_COUNT'] how many proxies of your own add to X-Forwarded-For."
+                yield Warning(f"{name}: {what}", hint=remedy, id=f"{TAG}.W115")
+                return
 
 
 def check_engine(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -212,6 +246,29 @@ def _places(patterns: Iterable[URLPattern | URLResolver], path: str = "/") -> It
             yield path
         elif isinstance(pattern, URLResolver):
             yield from _places(pattern.url_patterns, f"{path}{pattern.pattern}".replace("/^", "/"))
+
+
+def _throttle(table: RouteTable) -> Iterator[CheckMessage]:
+    alias = get_config().THROTTLE_CACHE
+    if alias is not None and alias not in settings.CACHES:
+        what = f"{SETTING}['THROTTLE_CACHE']: {alias!r} is no alias of CACHES."
+        known = ", ".join(map(repr, sorted(settings.CACHES)))
+        yield Error(what, hint=f"Use one of {known}, or add it to CACHES.", id=f"{TAG}.E110")
+    by_user = [(route, limit) for route, limit in _limits(table) if limit.key == "user"]
+    if by_user and not has_authentication():
+        what = f"{_first(by_user)} counts users alone, and without {_LOGIN} there are none, unless a guard sets them."
+        hint = f'Add "{_LOGIN}", or leave out key="user". If a guard sets `request.user`, silence {TAG}.W114.'
+        yield Warning(f"MIDDLEWARE: {what}", hint=hint, id=f"{TAG}.W114")
+
+
+def _limits(table: RouteTable) -> list[tuple[Route, Throttle]]:
+    found = ((one.route, throttling_of_view(one.view)) for one in table.served)
+    return [(route, limit) for route, limits in found if limits is not None for limit in limits.limits]
+
+
+def _first(limits: Sequence[tuple[Route, Throttle]]) -> str:
+    routes = list(dict.fromkeys(route.id for route, _ in limits))
+    return routes[0] if len(routes) == 1 else f"{routes[0]} (and {len(routes) - 1} more)"
 
 
 def _caches(table: RouteTable) -> bool:

@@ -71,6 +71,16 @@ class Config:
     """Which other origins routes answer: a ``CORS``, or its arguments as a dict; ``None``: none."""
     CSRF: str = "origin"
     """The rule by which routes judge unsafe requests: ``"origin"``, ``"token"`` or ``"exempt"``."""
+    THROTTLE: object = None
+    """How often clients may ask routes that say nothing themselves: what `throttle` may be; ``None``: any number."""
+    THROTTLE_ENABLED: bool = True
+    """Whether limits are counted at all."""
+    THROTTLE_CACHE: str | None = None
+    """Alias among ``CACHES`` of the Redis server that counts; ``None``: that of ``CACHE``."""
+    THROTTLE_FAILURE: str = "pass"
+    """What becomes of requests that cannot be counted: ``"pass"`` or ``"refuse"``."""
+    PROXY_COUNT: int = 0
+    """Proxies of one's own before the server that add to ``X-Forwarded-For``; 0: the field is not believed."""
     WORKER_THREADS: int = 40
     """Threads of a process that run sync code of requests at a time (ASGI); a request that finds all at work waits."""
 
@@ -135,6 +145,14 @@ def _wrong_policy(key: str, value: object) -> tuple[str, str] | None:
     if key == "CORS" and not (value is None or isinstance(value, Mapping) or type(value).__name__ == "CORS"):
         what = f"must be a CORS, its arguments as a dict, or None, not {value!r}."
         return what, 'Write {"origins": ["https://app.example.com"]}.'
+    if key == "THROTTLE_ENABLED" and not isinstance(value, bool):
+        return f"must be True or False, not {value!r}.", "Write True or False."
+    if key == "THROTTLE_CACHE" and not (value is None or (isinstance(value, str) and value)):
+        return f"must be an alias among CACHES or None, not {value!r}.", 'Write "default".'
+    if key == "THROTTLE_FAILURE" and value not in ("pass", "refuse"):
+        return f'must be "pass" or "refuse", not {value!r}.', 'Write "pass".'
+    if key == "PROXY_COUNT" and not (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return f"must be a number of proxies, not {value!r}.", "Write 1, or 0 for none."
     if key == "CSRF" and value not in ("origin", "token", "exempt"):
         return f'must be "origin", "token" or "exempt", not {value!r}.', 'Write "origin".'
     return None

@@ -29,6 +29,7 @@ from django_routehandlers.handlers.provenance import Place, who_says
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
+from django_routehandlers.handlers.throttling import Throttling, throttling_of, wrong_throttle
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
 from django_routehandlers.routing.discovery import RouteTree
@@ -87,11 +88,11 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
     served: list[Served] = []
     found: list[Mistake] = [*mistakes, *tree.mistakes]
-    config = replace(config, CORS=_cors_setting(config.CORS, found))
+    config = replace(config, CORS=_cors_setting(config.CORS, found), THROTTLE=_throttle_setting(config, found))
     folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
-        around = {file.file: folders[file] for file in files_around(route, places) if file in folders}
+        around = [(file, folders[file]) for file in files_around(route, places) if file in folders]
         if wrong := tuple(_unknown_converters(route, converters)):
             found.extend(wrong)
         elif (one := _load(route, around, converters, config, found)) is not None:
@@ -127,9 +128,23 @@ def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
     return folder
 
 
+def _placed(config: Mapping[str, Any], place: Route | FolderFile) -> Mapping[str, Any]:
+    """Return the config of a file, whose limits are counted at the place that names them."""
+    if "throttle" not in config:
+        return config
+    return {**config, "throttle": throttling_of(config["throttle"], place=place.id, app=place.app)}
+
+
+def _throttle_setting(config: Config, found: list[Mistake]) -> Throttling | None:
+    if (wrong := wrong_throttle(config.THROTTLE)) is None:
+        return throttling_of(config.THROTTLE, place="settings")
+    found.append(Mistake("", 0, "E001", f"{SETTING}['THROTTLE']", wrong[0], 'Write "100/minute", or None.'))
+    return None
+
+
 def _load(
     route: Route,
-    around: Mapping[str, FolderModule],
+    around: Sequence[tuple[FolderFile, FolderModule]],
     converters: Mapping[str, Converter],
     config: Config,
     found: list[Mistake],
@@ -139,7 +154,8 @@ def _load(
         found.append(module)
         return None
     exports = read_exports(module)
-    places = [exports.config, *(folder.config for folder in around.values())]
+    files: list[tuple[Route | FolderFile, Exports | FolderModule]] = [(route, exports), *around]
+    places = [_placed(one.config, place) for place, one in files]
     handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
     found.extend(
         Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
@@ -150,13 +166,14 @@ def _load(
     name = exports.name or route.default_name
     cached, policy, wrong = _cache(route, exports, handlers, config)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
-    layers = [*chain.from_iterable(folder.layers for folder in around.values()), *exports.layers]
+    layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     fields = _fields(route, places, found)
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields)
-    files = {route.file: exports, **around}
-    note_config(views, who_says([Place(file, one.config, one.lines) for file, one in files.items()], config))
+    around_all: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields}
+    around_all["throttling"] = nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, **around_all)
+    note_config(views, who_says([Place(place.file, one.config, one.lines) for place, one in files], config))
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 

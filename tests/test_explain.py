@@ -165,6 +165,7 @@ def test_json_says_the_same(project: Path) -> None:
             "cache": CACHED,
             "middleware": [],
             "config": {"csrf": {"value": "origin", "source": "default"}},
+            "throttle": [],
         },
         "parameters": {"id": {"value": "'7'", "type": "str"}},
         "handlers": {

@@ -98,13 +98,13 @@ def _messages(site: Site) -> list[tuple[str, str, str, str]]:
             ],
         ),
         (
-            "throttle: str = '10/minute'\n\n\ndef GET():\n    pass\n",
+            "throttle: str = '10/minit'\n\n\ndef GET():\n    pass\n",
             [
                 (
-                    "W036",
+                    "E035",
                     ":1",
-                    "`throttle` has no effect in this version of django_routehandlers.",
-                    "Remove it until it has.",
+                    "throttle is '10/minit'. It is a rate such as \"100/minute\", a Throttle, a list of them, or None.",
+                    'Write `throttle = "100/minute"`, or name it `_throttle` if it is yours.',
                 )
             ],
         ),

@@ -32,7 +32,7 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             (
                 "E100",
                 "",
-                "the file defines none of middleware, csrf, cors, max_duration, deprecation, sunset, "
+                "the file defines none of middleware, csrf, cors, max_duration, throttle, deprecation, sunset, "
                 "so it does nothing.",
                 "Add `async def middleware(request, call_next): …`, or remove the file.",
             ),
@@ -159,14 +159,14 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
             id="value of csrf",
         ),
         pytest.param(
-            f"{PASS}\n\nthrottle = 3\n",
+            f"{PASS}\n\nthrottle = ['5/hour', '9/hour']\n",
             (
-                "W036",
+                "E035",
                 ":5",
-                "`throttle` has no effect in this version of django_routehandlers.",
-                "Remove it until it has.",
+                "throttle has two limits named 'hour', which clients could not tell apart.",
+                'Give one of them a name of its own: `Throttle("20/second", name="burst")`.',
             ),
-            id="planned",
+            id="value of throttle",
         ),
     ],
 )

@@ -34,6 +34,13 @@ SHOP = {
 }
 
 
+AROUND = {
+    "middleware": [],
+    "config": {"csrf": {"value": "origin", "source": "default"}},
+    "throttle": [],
+}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of two apps."""
@@ -113,8 +120,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "file": "shop/routes/api/products/route.py",
             "handlers": {"GET": {"kind": "async", "line": 1}, "POST": {"kind": "sync", "line": 5}},
             "cache": CACHED,
-            "middleware": [],
-            "config": {"csrf": {"value": "origin", "source": "default"}},
+            **AROUND,
         },
         {
             "methods": ["DELETE", "GET", "HEAD", "OPTIONS"],
@@ -124,8 +130,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "file": "shop/routes/api/products/[id=int]/route.py",
             "handlers": {"GET": {"kind": "async", "line": 1}, "DELETE": {"kind": "async", "line": 2}},
             "cache": CACHED,
-            "middleware": [],
-            "config": {"csrf": {"value": "origin", "source": "default"}},
+            **AROUND,
         },
         {
             "methods": ["OPTIONS", "PUT"],
@@ -135,8 +140,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "file": "shop/routes/api/products/[sku]/route.py",
             "handlers": {"PUT": {"kind": "sync", "line": 1}},
             "cache": None,
-            "middleware": [],
-            "config": {"csrf": {"value": "origin", "source": "default"}},
+            **AROUND,
         },
     ]
 

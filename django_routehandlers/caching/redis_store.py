@@ -42,6 +42,7 @@ class RedisStore:
         params: The backend's settings. Of several servers the first is used, which takes the writes:
             the others lag behind.
         timeout: Seconds that a call may wait for the server.
+        is_patient: Whether a server that is slow, and answers in time, is asked all the same.
 
     Source: https://redis.io/docs/latest/commands/info/ for ``run_id``, ``role`` and ``master_replid``
     """
@@ -54,7 +55,9 @@ class RedisStore:
     has_epochs = True
     is_in_transaction = False
 
-    def __init__(self, alias: str, backend: BaseCache, params: Mapping[str, Any], timeout: float) -> None:
+    def __init__(
+        self, alias: str, backend: BaseCache, params: Mapping[str, Any], timeout: float, *, is_patient: bool = False
+    ) -> None:
         import redis
         from redis.exceptions import NoPermissionError, ResponseError
 
@@ -66,7 +69,7 @@ class RedisStore:
         self._denial: type[Exception] = NoPermissionError
         self._name: Callable[[str], str] = backend.make_key
         self._alias = f"CACHES[{alias!r}]"
-        self._breaker = Breaker(self._alias, slow=timeout / 2, probe=self._client.ping)
+        self._breaker = Breaker(self._alias, slow=math.inf if is_patient else timeout / 2, probe=self._client.ping)
         self.on_recovery, self.wake = self._breaker.on_recovery, self._breaker.wake
 
     def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -96,6 +99,19 @@ class RedisStore:
     def remove_own(self, key: str, value: bytes) -> None:
         """Remove a key that still holds this value."""
         self._call(lambda: self._client.eval(_REMOVE_OWN, 1, self._name(key), value))
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the server has failed and not answered since, so that a call fails without waiting."""
+        return self._breaker.is_open
+
+    def prepare(self, script: str) -> Any:
+        """Return a Lua script for ``run()``; the server is not asked."""
+        return self._client.register_script(script)
+
+    def run(self, script: Any, keys: Sequence[str], arguments: Sequence[int]) -> Any:
+        """Run a prepared script, which is one step for the server, and return its answer."""
+        return self._call(lambda: script(keys=[self._name(key) for key in keys], args=arguments))
 
     def close(self) -> None:
         """Close the connections. A later call opens others."""

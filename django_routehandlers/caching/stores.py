@@ -151,7 +151,7 @@ class NullStore:
         """Do nothing."""
 
 
-def open_store(alias: str, timeout: float = 0.04) -> Store:
+def open_store(alias: str, timeout: float = 0.04, *, is_patient: bool = False) -> Store:
     """
     Return the store for a key of ``CACHES``.
 
@@ -159,6 +159,7 @@ def open_store(alias: str, timeout: float = 0.04) -> Store:
 
     Args:
         timeout: Seconds that a call may wait for the backend, where that can be limited.
+        is_patient: Whether Redis is asked all the same where it is slow, and answers in time.
 
     Raises:
         InvalidCacheBackendError: ``CACHES`` has no such key, or its backend cannot be imported.
@@ -166,7 +167,8 @@ def open_store(alias: str, timeout: float = 0.04) -> Store:
     backend = make_backend(alias, timeout)
     # Its subclasses may keep things their own way.
     if type(backend) is RedisCache:
-        return RedisStore(alias, backend, cast("Mapping[str, Any]", caches.settings[alias]), timeout)
+        params = cast("Mapping[str, Any]", caches.settings[alias])
+        return RedisStore(alias, backend, params, timeout, is_patient=is_patient)
     if isinstance(backend, LocMemCache):
         return LocMemStore(backend)
     if isinstance(backend, DummyCache):

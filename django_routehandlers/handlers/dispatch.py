@@ -37,6 +37,7 @@ from django_routehandlers.handlers.layers import Layer, changes_of_threads
 from django_routehandlers.handlers.lifecycle import with_fields
 from django_routehandlers.handlers.provenance import Said
 from django_routehandlers.handlers.streaming import start, start_on_loop
+from django_routehandlers.handlers.throttling import Throttling, with_rate_fields, with_throttle
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
@@ -67,6 +68,7 @@ def make_view(
     csrf: str = "origin",
     cors: CORS | None = None,
     fields: Fields = (),
+    throttling: Throttling | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -80,39 +82,53 @@ def make_view(
         csrf: Name of the rule by which unsafe requests are judged.
         cors: Which other origins the route answers; ``None`` for none.
         fields: Those of all of its responses.
+        throttling: How often a client may ask; ``None`` for any number.
     """
     whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
-    about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
-    if layers:
-        return _wrapped(whole, layers, module, about)
+    about: dict[str, Any] = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
+    about["throttling"] = throttling
+    if whole.cached and (layers or throttling is not None):
+        about["within"] = _sync_view(whole)
+    return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)
+
+
+def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
+    handlers: Mapping[str, BoundHandler] = about["handlers"]
+
+    def made(kind: Callable[[MethodTable], View]) -> View:
+        return _finished(with_throttle(kind(table), about["throttling"], answer_failure), module, about)
+
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
-    view = _finished(kinds[0](whole), module, about)
+    view = made(kinds[0])
     is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
-    if not whole.cached and not is_limited:
+    if not table.cached and not is_limited:
         return Views(view, view, view)
     # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind. And
     # who waits for a thread, not to be too long, has to be on the loop.
-    twin = _finished(kinds[1](whole), module, about)
+    twin = made(kinds[1])
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
 
 def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
     is_async = layers[-1].is_async
-    if table.cached:
-        about = {**about, "within": _sync_view(table)}
-    kind = _async_view if is_async else _sync_view
-    view = _finished(wrap(kind(table, answer_refusal), layers, table.handlers, is_async=is_async), module, about)
+    kinds = {True: _async_view, False: _sync_view}
+
+    def wrapped(*, is_async: bool) -> View:
+        within = with_throttle(kinds[is_async](table, answer_refusal), about["throttling"], answer_refusal)
+        return _finished(wrap(within, layers, table.handlers, is_async=is_async), module, about)
+
+    view = wrapped(is_async=is_async)
     if not table.cached or not is_async:
         return Views(view, view, view)
     # Where there is no event loop, the one of an async layer ends with the request, and refreshes go on.
-    twin = wrap(_sync_view(table, answer_refusal), layers, table.handlers, is_async=False)
-    return Views(view, on_loop=view, in_thread=_finished(twin, module, about))
+    return Views(view, on_loop=view, in_thread=wrapped(is_async=False))
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
-    view = with_cors(with_fields(view, about["route_fields"]), about["route_cors"])
+    view = with_fields(with_rate_fields(view, about["throttling"]), about["route_fields"])
+    view = with_cors(view, about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__
@@ -176,13 +192,18 @@ def csrf_rule_of(view: View) -> str:
     return vars(view)["csrf_rule"]
 
 
+def throttling_of_view(view: View) -> Throttling | None:
+    """Return how often clients may ask a view of a route; ``None`` where that is any number, or it is no such view."""
+    return getattr(view, "throttling", None)
+
+
 def is_deprecated(view: View) -> bool:
     """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
     return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
 
 
 def view_within(view: View) -> View:
-    """Return what fills the cache of a route in a thread, without the middleware that decides who may have it."""
+    """Return what fills the cache of a route in a thread, without what decides who may have it, and how often."""
     return vars(view).get("within", view)
 
 

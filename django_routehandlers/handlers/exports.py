@@ -17,7 +17,7 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.folders import INHERITED, read_inherited
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
-from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, line_in_module, name_meant
 
 CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *CACHE_NAMES)
 """Module variables that configure a route."""
@@ -117,11 +117,7 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
     for name, value in list(vars(module).items()):
         if name.startswith("_") or name in METHODS or name in CONFIG_NAMES:
             continue
-        if name in PLANNED_CONFIG_NAMES:
-            if line := line_in_module(module, name):
-                what = f"`{name}` has no effect in this version of django_routehandlers."
-                yield Fault("W036", line, what, "Remove it until it has.")
-        elif callable(value) and (meant := _method_meant(name)):
+        if callable(value) and (meant := _method_meant(name)):
             if not inspect.isclass(value) and getattr(value, "__module__", None) == module.__name__:
                 yield _misspelt(name, meant, line_of(value, module.__file__ or ""))
         elif (meant := _config_meant(name)) and (line := line_in_module(module, name)):
@@ -146,4 +142,4 @@ def _method_meant(name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _config_meant(name: str) -> str | None:
-    return name_meant(name, (*CONFIG_NAMES, *PLANNED_CONFIG_NAMES))
+    return name_meant(name, CONFIG_NAMES)

@@ -20,6 +20,7 @@ from django.urls import get_resolver, get_urlconf, set_urlconf
 from django.utils.log import log_response
 
 from django_routehandlers.handlers.cross_origin import add_cors
+from django_routehandlers.policies.rate_fields import add_rate_fields
 from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
 from django_routehandlers.responses.time_limit import Overdue
 
@@ -85,7 +86,7 @@ def _log(error: Exception, request: HttpRequest, response: ProblemResponse) -> N
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer the problem of an unhandled exception, which tells nothing."""
-    return add_cors(request, ProblemResponse(500))
+    return add_rate_fields(request, add_cors(request, ProblemResponse(500)))
 
 
 class _URLconf:

@@ -18,7 +18,8 @@ from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.lifecycle import wrong_moment
-from django_routehandlers.handlers.names import METHODS, PLANNED_CONFIG_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, line_in_module, name_meant
+from django_routehandlers.handlers.throttling import wrong_throttle
 from django_routehandlers.policies.cors import CORS
 
 
@@ -39,6 +40,7 @@ INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
     "csrf": wrong_csrf,
     "cors": _wrong_cors,
     "max_duration": _wrong_duration,
+    "throttle": wrong_throttle,
     "deprecation": wrong_moment("deprecation"),
     "sunset": wrong_moment("sunset"),
 }
@@ -139,9 +141,6 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
             yield Fault("E106", line, what, "Move it into a route.py.")
         elif not line:
             continue
-        elif name in PLANNED_CONFIG_NAMES:
-            what = f"`{name}` has no effect in this version of django_routehandlers."
-            yield Fault("W036", line, what, "Remove it until it has.")
         elif name in _ROUTE_NAMES:
             what = f"`{name}` has no effect here: it configures one route, and is not handed down."
             yield Fault("E105", line, what, f"Move it into the route files, or rename it to _{name} if it is yours.")
@@ -154,4 +153,4 @@ def _suspects(module: ModuleType) -> Iterator[Fault]:
 
 @lru_cache(maxsize=4096)
 def _meant(name: str) -> str | None:
-    return name_meant(name.lower(), (*FOLDER_NAMES, *PLANNED_CONFIG_NAMES))
+    return name_meant(name.lower(), FOLDER_NAMES)

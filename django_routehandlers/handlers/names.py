@@ -8,8 +8,6 @@ from types import ModuleType
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
-PLANNED_CONFIG_NAMES = ("throttle",)
-"""Module variables that have no effect yet: a warning says so."""
 
 
 def name_meant(name: str, known: Sequence[str]) -> str | None:

@@ -133,7 +133,7 @@ class _Draft:
             found.append(("E047", what, f"Remove all but {whole[0].name}, or make them one model."))
         found.extend(self._twice())
         found.extend(self._misnamed())
-        if any(isinstance(one, UserInput) for one in self.declared) and not _has_authentication():
+        if any(isinstance(one, UserInput) for one in self.declared) and not has_authentication():
             what = "`user` is filled by AuthenticationMiddleware, which is not in MIDDLEWARE."
             found.append(("W048", what, "Add django.contrib.auth.middleware.AuthenticationMiddleware to MIDDLEWARE."))
         return found
@@ -203,7 +203,8 @@ def _is_content(one: Declared) -> bool:
     )
 
 
-def _has_authentication() -> bool:
+def has_authentication() -> bool:
+    """Return whether Django's ``AuthenticationMiddleware``, or a subclass of it, is in ``MIDDLEWARE``."""
     # By name: importing the class imports the user model, and this may run before the models are there.
     wanted = ("django.contrib.auth.middleware", "AuthenticationMiddleware")
     for path in settings.MIDDLEWARE:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.dispatch import config_of, handlers_of, middleware_of, policy_of
+from django_routehandlers.handlers.dispatch import config_of, handlers_of, middleware_of, policy_of, throttling_of_view
 from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.provenance import Said
+from django_routehandlers.handlers.throttling import Throttling
 from django_routehandlers.listing.config_text import config_as_json
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json
+from django_routehandlers.listing.throttle_text import throttle_as_json
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.url_patterns import Served
 
@@ -80,6 +82,8 @@ class Row:
     """What folders may hand down, and who said it."""
     below: str
     """Directory, with its last slash, to which paths of files are relative."""
+    throttle: Throttling | None
+    """How often one client may ask; ``None`` for any number."""
     route: Route
 
     @property
@@ -100,6 +104,7 @@ class Row:
             "cache": policy_as_json(self.cache),
             "middleware": [one.as_json() for one in self.middleware],
             "config": config_as_json(self.config, self.below),
+            "throttle": throttle_as_json(self.throttle),
         }
 
 
@@ -155,6 +160,7 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         middleware=tuple(_middleware_row(layer, below) for layer in middleware_of(served.view)),
         config=config_of(served.view),
         below=below,
+        throttle=throttling_of_view(served.view),
         route=route,
     )
 

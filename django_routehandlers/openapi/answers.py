@@ -6,6 +6,7 @@ document promises no more than the code does.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django_routehandlers.handlers.answers import Answer
@@ -23,8 +24,32 @@ from django_routehandlers.responses.problems import ProblemDetails
 _PROBLEM_TYPE = "application/problem+json"
 _SERIES = {"text/event-stream": "Events, the data of each a JSON value."}
 _FORGED = {"origin": "The request comes from another site.", "token": "The request has no valid CSRF token."}
+_TEXT: Object = {"type": "string"}
+_THROTTLED: Object = {
+    "description": f"{ProblemDetails.from_status(429).title}. The client has asked too often.",
+    "headers": {
+        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+        "RateLimit-Policy": {"description": "Each limit: requests `q` in `w` seconds.", "schema": _TEXT},
+        "RateLimit": {
+            "description": "Of each: `r` requests left, more in `t` seconds.",
+            "schema": _TEXT,
+        },
+    },
+}
 # Decorators that answer nothing themselves.
 _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What may answer in the place of a handler."""
+
+    csrf: str = "origin"
+    """Name of the rule by which an unsafe request is judged."""
+    has_middleware: bool = False
+    """Whether the route has middleware around it."""
+    is_throttled: bool = False
+    """Whether a client that asks too often is refused."""
 
 
 def wanted_by(returns: Returns) -> Iterator[Wanted]:
@@ -39,17 +64,9 @@ def responses_of(
     method: str,
     parameters: tuple[PathParameter, ...],
     schemas: Schemas,
-    *,
-    csrf: str = "origin",
-    has_middleware: bool = False,
+    around: Around,
 ) -> Object:
-    """
-    Return the Responses Object of one handler, lowest status first.
-
-    Args:
-        csrf: Name of the rule by which an unsafe request is judged.
-        has_middleware: Whether something around the route may answer in its place.
-    """
+    """Return the Responses Object of one handler, lowest status first."""
     returns = handler.returns
     found: dict[str, Object] = {}
     # Without an annotation nothing is known of what the handler answers itself, whatever the status.
@@ -60,9 +77,11 @@ def responses_of(
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": ProblemDetails.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler, method, parameters, schemas, csrf):
+    for status, problem, content in _problems(handler, method, parameters, schemas, around.csrf):
         _add(found, str(status), problem, {**content, **anywhere})
-    if returns.is_open or has_middleware or _is_wrapped(handler.function):
+    if around.is_throttled:
+        found["429"] = {**_THROTTLED, "content": {**_problem(schemas), **anywhere}}
+    if returns.is_open or around.has_middleware or _is_wrapped(handler.function):
         # Without a member "content" the specification leaves open what it is.
         found["default"] = {"description": "Whatever else the handler answers, which it does not declare."}
     elif anywhere:

@@ -16,9 +16,16 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import csrf_rule_of, handlers_of, is_deprecated, middleware_of
+from django_routehandlers.handlers.dispatch import (
+    csrf_rule_of,
+    handlers_of,
+    is_deprecated,
+    middleware_of,
+    throttling_of_view,
+)
 from django_routehandlers.handlers.exports import is_documented
 from django_routehandlers.handlers.names import METHODS
+from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
 from django_routehandlers.openapi.operations import SESSION, natural_id, operation_of, tag_of
@@ -65,8 +72,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 entry.template,
                 schemas,
                 operation_id=operation_id,
-                csrf=csrf_rule_of(entry.served.view),
-                has_middleware=bool(middleware_of(entry.served.view)),
+                around=_around(entry.served.view, entry.method),
                 is_deprecated=is_deprecated(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
@@ -136,3 +142,9 @@ def _session() -> Mapping[str, object]:
         "name": settings.SESSION_COOKIE_NAME,
         "description": "The session of a user who is logged in.",
     }
+
+
+def _around(view: View, method: str) -> answers.Around:
+    limits = () if (throttling := throttling_of_view(view)) is None else throttling.limits
+    is_throttled = any(limit.counts(method) for limit in limits)
+    return answers.Around(csrf_rule_of(view), bool(middleware_of(view)), is_throttled)

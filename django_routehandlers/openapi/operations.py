@@ -11,7 +11,7 @@ from typing import Any, cast
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
 from django_routehandlers.handlers.plan import Plan
-from django_routehandlers.openapi.answers import responses_of
+from django_routehandlers.openapi.answers import Around, responses_of
 from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
 from django_routehandlers.openapi.schemas import Schemas
 from django_routehandlers.openapi.templates import Template
@@ -33,15 +33,14 @@ def operation_of(
     schemas: Schemas,
     *,
     operation_id: str,
-    csrf: str = "origin",
-    has_middleware: bool = False,
+    around: Around,
     is_deprecated: bool = False,
 ) -> Object:
     """
     Return the Operation Object of one handler at one path.
 
     Args:
-        csrf: See ``responses_of()``, as of *has_middleware*.
+        around: What may answer in its place.
         is_deprecated: Whether its route is, whatever the handler says.
     """
     plan = handler.plan
@@ -56,9 +55,7 @@ def operation_of(
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
-    operation["responses"] = responses_of(
-        handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
-    )
+    operation["responses"] = responses_of(handler, method, template.parameters, schemas, around)
     operation.update(_security(plan))
     return operation
 

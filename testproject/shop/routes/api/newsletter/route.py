@@ -2,9 +2,12 @@
 
 from typing import Annotated
 
-from django_routehandlers import Form
+from django_routehandlers import Form, Throttle
 from shop.models import Subscriber
 from shop.schemas import Subscription
+
+# Nobody has to log in, and each call may have a letter sent to somebody else.
+throttle = [Throttle("60/minute", key="ip"), Throttle("500/day", key="ip")]
 
 
 async def POST(form: Annotated[Subscription, Form()]) -> Subscription:

@@ -1,0 +1,71 @@
+"""The counts that the settings describe: made when they are first needed, and anew when they are overridden."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from django.core.signals import setting_changed
+
+from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
+from django_routehandlers.caching.redis_store import RedisStore
+from django_routehandlers.caching.stores import open_store
+from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.policies.throttle import Use
+
+_THREADS = 4  # in which Redis is asked, beside the event loop
+# A cache that is slow had better be left alone. A limit that is left alone is none, and a flood makes all slow.
+_LEAST_TIMEOUT = 0.5  # seconds
+
+
+class Counting:
+    """The counts of this process, in a thread and on an event loop."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="throttle") if counts.blocks else None
+
+    def judge(self, asked: Sequence[Counted]) -> list[Use]:
+        """See ``Counts.judge()``."""
+        return self.counts.judge(asked)
+
+    async def ajudge(self, asked: Sequence[Counted]) -> list[Use]:
+        """As ``judge()``, on an event loop, which never waits for it."""
+        if self._threads is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
+            return self.counts.judge(asked)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.counts.judge, asked)
+
+    def close(self) -> None:
+        """End the threads, and close the connections."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        if isinstance(self.counts, RedisCounts):
+            self.counts.store.close()
+
+
+@lru_cache(maxsize=1)
+def current_counting() -> Counting:
+    """Return the counts of this process: on the Redis server of the cache that is named, else in memory."""
+    store = _redis_store()
+    return Counting(MemoryCounts() if store is None else RedisCounts(store))
+
+
+def _redis_store() -> RedisStore | None:
+    config = get_config()
+    alias, timeout = config.THROTTLE_CACHE or config.CACHE, max(config.STORE_TIMEOUT, _LEAST_TIMEOUT)
+    store = open_store(alias, timeout, is_patient=True)
+    return store if isinstance(store, RedisStore) else None
+
+
+def _forget(*, setting: str = SETTING, **kwargs: object) -> None:
+    if setting in (SETTING, "CACHES"):
+        if current_counting.cache_info().currsize:
+            current_counting().close()
+        current_counting.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_routehandlers.caching.counting")
+# Threads and connections do not come along.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=current_counting.cache_clear)

@@ -1,0 +1,19 @@
+"""Hand what a client is told of its limits from the view of a route to whoever answers in its place."""
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from django_routehandlers.policies.throttle import Fields
+
+
+def leave_rate_fields(request: HttpRequest, fields: Fields) -> None:
+    """Leave what the client of *request* is to be told."""
+    vars(request)["rate_fields"] = fields
+
+
+def add_rate_fields(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Return *response* with what the client of *request* is told of its limits, if anything."""
+    fields: Fields = vars(request).get("rate_fields", ())
+    for name, value in fields:
+        response.headers[name] = value
+    return response

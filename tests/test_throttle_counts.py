@@ -1,0 +1,269 @@
+"""Counting: exactly as many as the quota pass, whoever counts, however many ask at once, and whatever clocks do."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.test import override_settings
+
+from cache_servers import RedisServer
+from clock import Clock, eventually
+from conftest import Site
+from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
+from django_routehandlers.caching.current import forget_cache
+from django_routehandlers.caching.redis_store import RedisStore
+from django_routehandlers.caching.stores import open_store
+from django_routehandlers.policies.throttle import Throttle, Use
+from throttle_sites import WAYS, aask, application_of, ask
+
+BACKEND = "django.core.cache.backends.redis.RedisCache"
+ROUTE = "throttle = {rate!r}\n\n\n{kind} GET(request):\n    return 1\n"
+WORKER = """
+import sys
+
+from django.conf import settings
+
+settings.configure(CACHES={"default": {"BACKEND": sys.argv[1], "LOCATION": sys.argv[2]}})
+
+from django_routehandlers.caching.counts import Counted, RedisCounts
+from django_routehandlers.caching.stores import open_store
+from django_routehandlers.policies.throttle import Throttle
+
+counts = RedisCounts(open_store("default", 5))
+asked = [Counted(Throttle("40/hour"), "scope", "client"), Counted(Throttle("90/day"), "other", "client")]
+print(sum(not any(use.is_exceeded for use in counts.judge(asked)) for _ in range(50)))
+"""
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return a server of its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def caches(server: RedisServer) -> dict[str, dict[str, str]]:
+    return {"default": {"BACKEND": BACKEND, "LOCATION": server.url}}
+
+
+def open_counts(server: RedisServer) -> RedisCounts:
+    with override_settings(CACHES=caches(server)):
+        store = open_store("default", 5)
+    assert isinstance(store, RedisStore)
+    return RedisCounts(store)
+
+
+@pytest.fixture(params=["memory", "Redis"])
+def counts(request: pytest.FixtureRequest) -> Iterator[Counts]:
+    if request.param == "memory":
+        yield MemoryCounts()
+        return
+    server: RedisServer = request.getfixturevalue("redis")
+    server.flush()
+    found = open_counts(server)
+    yield found
+    found.store.close()
+
+
+def one(rate: str, scope: str = "scope", client: str = "client") -> Counted:
+    return Counted(Throttle(rate), scope, client)
+
+
+def passed(counts: Counts, asked: Sequence[Counted]) -> bool:
+    return not any(use.is_exceeded for use in counts.judge(asked))
+
+
+def test_exactly_the_quota_passes_of_many_threads(counts: Counts) -> None:
+    """Both limits are judged in one step: what the first refuses uses none of the second."""
+    asked, start = [one("40/hour"), one("90/day", "other")], Barrier(64)
+
+    def ask_five(_: int) -> int:
+        start.wait()
+        return sum(passed(counts, asked) for _ in range(5))
+
+    with ThreadPoolExecutor(64) as threads:
+        assert sum(threads.map(ask_five, range(64))) == 40
+    use = counts.judge([one("90/day", "other")])[0]
+    assert (use.used, use.is_exceeded) == (41, False)
+
+
+def test_clients_and_limits_are_counted_apart(counts: Counts) -> None:
+    found = [counts.judge([one("1/hour", *place)]) for place in (("a", "x"), ("a", "y"), ("b", "x"), ("a", "x"))]
+    assert [(use.used, use.is_exceeded) for (use,) in found] == [(1, False)] * 3 + [(1, True)]
+
+
+def test_the_wait_that_is_named_is_enough_and_no_more_than_a_tenth_too_long(counts: Counts) -> None:
+    asked = [one("3/second")]
+    uses = [counts.judge(asked)[0] for _ in range(4)]
+    assert [use.is_exceeded for use in uses] == [False, False, False, True]
+    assert 0.9 < uses[3].wait <= 1.1
+    time.sleep(uses[3].wait - 0.1)
+    assert not passed(counts, asked)
+    time.sleep(0.12)
+    assert passed(counts, asked)
+
+
+@pytest.mark.servers
+def test_processes_share_what_is_counted_on_redis(redis: RedisServer) -> None:
+    redis.flush()
+    command = [sys.executable, "-c", WORKER, BACKEND, redis.url]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert sum(int(worker.communicate(timeout=60)[0]) for worker in workers) == 40
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.37, 5.9, 6.0, 31.4, 59.99])
+def test_no_window_of_the_period_ever_holds_more_than_the_quota(wait: float) -> None:
+    """Wherever it begins: a client that asks all the time, after a pause, is let through at these moments."""
+    clock, times = Clock(), list[float]()
+    counts = MemoryCounts(clock)
+    clock.now += wait
+    for _ in range(3000):
+        if passed(counts, [one("20/minute")]):
+            times.append(clock.now)
+        clock.now += 0.11
+    assert len(times) > 90
+    assert all(later - sooner >= 60 for sooner, later in zip(times, times[20:], strict=False))
+
+
+def test_memory_forgets_who_has_not_asked_for_longest() -> None:
+    clock = Clock()
+    counts = MemoryCounts(clock, most=3)
+    for client in "abcd":
+        assert passed(counts, [one("1/minute", client=client)])
+    assert [passed(counts, [one("1/minute", client=client)]) for client in "dca"] == [False, False, True]
+    clock.now += 100
+    for client in "vwxyz":
+        counts.judge([one("1/minute", client=client)])
+    assert [len(clients) for clients in counts._scopes.values()] == [3]
+
+
+def test_clock_of_redis_that_steps_back_lets_nobody_in_and_locks_nobody_out(redis: RedisServer) -> None:
+    """What was counted in a future that is no more counts as of now, so it ends after one period."""
+    redis.flush()
+    counts = open_counts(redis)
+    assert [passed(counts, [one("2/second")]) for _ in range(2)] == [True, True]
+    part = int(redis.tell("TIME").split(b"\r\n")[2]) * 10
+    redis.tell("DEL :1:throttle:scope:client")
+    redis.tell(f"HSET :1:throttle:scope:client {part + 36000} 2")
+
+    uses: list[Use] = counts.judge([one("2/second")])
+
+    assert (uses[0].used, uses[0].is_exceeded) == (2, True)
+    assert 0.9 < uses[0].wait <= 1.1
+    eventually(lambda: passed(counts, [one("2/second")]), within=3)
+    counts.store.close()
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, site: Site, redis: RedisServer) -> Iterator[str]:
+    """Return a way to ask a project that counts on Redis."""
+    redis.flush()
+    site.settings.CACHES = caches(redis)
+    site.settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
+    yield request.param
+    redis.restart()
+    forget_cache()
+
+
+def test_requests_with_event_loops_of_their_own_share_what_is_counted(site: Site, way: str) -> None:
+    kinds = ("def", "async def")
+    site.serve({f"{kind[0]}/route.py": ROUTE.format(rate="2/hour", kind=kind) for kind in kinds})
+    for path in ("/d", "/a"):
+        assert [ask(way, "GET", path).left for _ in range(3)] == [[1], [0], [0]]
+
+
+def test_exactly_the_quota_passes_of_many_clients_at_once(site: Site, way: str) -> None:
+    site.serve({"x/route.py": ROUTE.format(rate="20/hour", kind="async def")})
+
+    async def all_at_once() -> list[int]:
+        application = application_of(way)
+        asking = [aask(application, "GET", "/x", "192.0.2.1", {}) for _ in range(64)]
+        return [answer.status for answer in await asyncio.gather(*asking)]
+
+    if way == "WSGI":
+        with ThreadPoolExecutor(64) as threads:
+            statuses = list(threads.map(lambda _: ask(way, "GET", "/x").status, range(64)))
+    else:
+        statuses = asyncio.run(all_at_once())
+    assert sorted(statuses) == [200] * 20 + [429] * 44
+
+
+def stop(server: RedisServer) -> None:
+    server.stop()
+
+
+def hang(server: RedisServer) -> None:
+    server.pause()
+
+
+def fill_up(server: RedisServer) -> None:
+    server.set_maxmemory("1")
+
+
+@pytest.mark.parametrize("fault", [stop, hang, fill_up])
+def test_requests_pass_quickly_where_they_cannot_be_counted(
+    site: Site, way: str, redis: RedisServer, fault: Callable[[RedisServer], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, and once more when they are counted again; a setting refuses them."""
+    site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
+    assert [ask(way, "GET", "/x").status for _ in range(2)] == [200, 429]
+    caplog.set_level(logging.WARNING, "django_routehandlers.throttle")
+    caplog.clear()
+    fault(redis)
+
+    began = time.monotonic()
+    answers = [ask(way, "GET", "/x", "192.0.2.9") for _ in range(5)]
+    took = time.monotonic() - began
+
+    assert [answer.status for answer in answers] == [200] * 5
+    assert "ratelimit" not in answers[0].fields
+    assert took < 3
+    ours = [record.message for record in caplog.records if record.name == "django_routehandlers.throttle"]
+    assert [message.partition(":")[0] for message in ours] == ["Requests are not counted against `throttle`"]
+    if fault is hang:
+        redis.resume()
+        eventually(lambda: ask(way, "GET", "/x").status == 429)
+    else:
+        site.settings.ROUTEHANDLERS = {"THROTTLE_FAILURE": "refuse"}
+        refused = ask(way, "GET", "/x", "192.0.2.9")
+        assert (refused.status, refused.fields["retry-after"]) == (503, "1")
+        assert json.loads(refused.body)["detail"] == "How often clients ask cannot be counted at the moment."
+
+
+def test_flushed_server_counts_from_the_beginning(site: Site, way: str, redis: RedisServer) -> None:
+    site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
+    assert [ask(way, "GET", "/x").status for _ in range(2)] == [200, 429]
+    redis.tell("SCRIPT FLUSH")
+    redis.flush()
+    assert [ask(way, "GET", "/x").status for _ in range(2)] == [200, 429]
+
+
+def test_folder_is_counted_on_redis_without_addresses_in_its_keys(site: Site, way: str, redis: RedisServer) -> None:
+    site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
+    ask(way, "GET", "/x", "192.0.2.77")
+    keys = redis.tell("KEYS *throttle*")
+    assert keys.startswith(b"*1\r\n")
+    assert b"192" not in keys
+
+
+def test_server_that_is_slow_is_asked_all_the_same(site: Site, redis: RedisServer) -> None:
+    """A flood makes everything slow: that must not end the counting of it."""
+    site.settings.CACHES = caches(redis)
+    site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
+    assert ask("engine", "GET", "/x").status == 200
+    for _ in range(4):
+        paused = threading.Timer(0.3, redis.resume)
+        redis.pause()
+        paused.start()
+        assert ask("engine", "GET", "/x").status == 429
+        paused.join()
+    redis.restart()
+    forget_cache()
