@@ -27,9 +27,11 @@ from django_routehandlers.handlers.folders import FolderModule, nearest, read_fo
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
+from django_routehandlers.handlers.security import asks_nobody, challenge_for, wrong_security
 from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
+from django_routehandlers.policies.security import realm_of
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
@@ -86,7 +88,7 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
     served: list[Served] = []
     found: list[Mistake] = [*mistakes, *tree.mistakes]
-    config = replace(config, CORS=_cors_setting(config.CORS, found))
+    config = replace(config, CORS=_cors_setting(config.CORS, found), SECURITY=_security_setting(config.SECURITY, found))
     folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
@@ -114,6 +116,14 @@ def _cors_setting(value: object, found: list[Mistake]) -> CORS | None:
         remedy = 'Write the arguments of a CORS, such as {"origins": ["https://app.example.com"]}.'
         found.append(Mistake("", 0, "E001", f"{SETTING}['CORS']", f"{error}", remedy))
         return None
+
+
+def _security_setting(value: object, found: list[Mistake]) -> Any:
+    if (wrong := wrong_security(value)) is None:
+        return value
+    what, remedy = wrong[0].partition(". ")[2], 'Write {"type": "http", "scheme": "bearer"}.'
+    found.append(Mistake("", 0, "E001", f"{SETTING}['SECURITY']", f"is {value!r}. {what}", remedy))
+    return None
 
 
 def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
@@ -153,7 +163,14 @@ def _load(
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     fields = _fields(route, places, found)
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields)
+    security = nearest("security", places, config.SECURITY)
+    if layers == [] and nearest("security", places, None) is not None and asks_nobody(handlers.values()):
+        what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
+        remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
+        found.append(Mistake(route.file, 0, "W121", route.id, what, remedy))
+    said: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields, "security": security}
+    challenge = challenge_for(handlers.values(), security, realm_of(config.OPENAPI_INFO.get("title", "API")))
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, challenge=challenge, **said)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 

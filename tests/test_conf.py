@@ -45,7 +45,7 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, "
                     "CONTENT_RECEIVE_TIMEOUT, STREAM_HEARTBEAT, "
                     "CACHE_ENABLED, CACHE, DEFAULT_REVALIDATE, CACHE_CONTEXT, BUILD_ID, LOCAL_TIER, LOCAL_TIER_SIZE, "
-                    "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT, CORS, CSRF, WORKER_THREADS, "
+                    "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT, CORS, SECURITY, CSRF, WORKER_THREADS, "
                     "MAX_DURATION, MAX_OVERDUE_THREADS.",
                 )
             ],

@@ -35,11 +35,13 @@ from django_routehandlers.handlers.judging import (
 )
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.lifecycle import with_fields
+from django_routehandlers.handlers.security import with_challenge
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.policies.lifecycle import Fields
+from django_routehandlers.policies.security import Scheme
 
 Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 
@@ -66,6 +68,8 @@ def make_view(
     csrf: str = "origin",
     cors: CORS | None = None,
     fields: Fields = (),
+    security: Scheme | None = None,
+    challenge: str | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -79,9 +83,12 @@ def make_view(
         csrf: Name of the rule by which unsafe requests are judged.
         cors: Which other origins the route answers; ``None`` for none.
         fields: Those of all of its responses.
+        security: How its clients prove who they are, as far as somebody says so.
+        challenge: What a 401 of the route asks for.
     """
     whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
+    around |= {"route_security": security, "route_challenge": challenge}
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
@@ -111,7 +118,8 @@ def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Ma
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
-    view = with_cors(with_fields(view, about["route_fields"]), about["route_cors"])
+    view = with_challenge(with_fields(view, about["route_fields"]), about["route_challenge"])
+    view = with_cors(view, about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
     view.__qualname__ = view.__name__
@@ -152,6 +160,11 @@ def middleware_of(view: View) -> tuple[Layer, ...]:
 def csrf_rule_of(view: View) -> str:
     """Return the name of the rule by which a view that ``make_view`` made judges unsafe requests."""
     return vars(view)["csrf_rule"]
+
+
+def security_of(view: View) -> Scheme | None:
+    """Return the scheme that is said of the route of a view that ``make_view`` made; ``None`` where none is."""
+    return vars(view)["route_security"]
 
 
 def is_deprecated(view: View) -> bool:

@@ -10,16 +10,14 @@ from typing import Any, cast
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
-from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.openapi.answers import responses_of
 from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
 from django_routehandlers.openapi.schemas import Schemas
+from django_routehandlers.openapi.security import Schemes
 from django_routehandlers.openapi.templates import Template
+from django_routehandlers.policies.security import Scheme
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.segments import SegmentKind, parse_segment
-
-SESSION = "session"
-"""Name of the security scheme of handlers that take the user."""
 
 # Segments that say where an API is, not what it is about.
 _PLACES = re.compile(r"api|v[0-9]+")
@@ -31,7 +29,9 @@ def operation_of(
     route: Route,
     template: Template,
     schemas: Schemas,
+    schemes: Schemes,
     *,
+    security: Scheme | None = None,
     operation_id: str,
     csrf: str = "origin",
     has_middleware: bool = False,
@@ -41,6 +41,7 @@ def operation_of(
     Return the Operation Object of one handler at one path.
 
     Args:
+        security: The scheme that is said of the route.
         csrf: See ``responses_of()``, as of *has_middleware*.
         is_deprecated: Whether its route is, whatever the handler says.
     """
@@ -57,9 +58,10 @@ def operation_of(
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
     operation["responses"] = responses_of(
-        handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
+        handler, method, template.parameters, schemas, security=security, csrf=csrf, has_middleware=has_middleware
     )
-    operation.update(_security(plan))
+    if requirements := schemes.requirements(plan, security):
+        operation["security"] = requirements
     return operation
 
 
@@ -111,10 +113,3 @@ def _words(function: Handler) -> Object:
 def _docstring(thing: Any) -> str:
     text: object = getattr(thing, "__doc__", None)
     return inspect.cleandoc(text) if isinstance(text, str) else ""
-
-
-def _security(plan: Plan) -> Object:
-    if plan.user is None:
-        return {}
-    needed: list[Object] = [{SESSION: []}]
-    return {"security": needed if plan.user.is_required else [{}, *needed]}
