@@ -165,8 +165,8 @@ def test_a_key_is_kept_as_a_digest_and_opens_nothing_once_it_is_revoked(ask: Ask
 
 
 def test_a_token_opens_the_folder_of_apps_and_says_who_asks(ask: Ask, ada: User) -> None:
-    late = {"exp": NOW() - timedelta(seconds=5)}
-    for one in (token(), token("2026-10"), token(aud=[settings.JWT_AUDIENCE, "other"]), token(**late)):
+    late = token(exp=NOW() - timedelta(seconds=5))
+    for one in (token(), token("2026-10"), token(aud=[settings.JWT_AUDIENCE, "other"]), late):
         response = ask("GET", "/api/apps/account", Authorization=f"bearer {one}")
         assert (response.status_code, response.json()) == (200, {"username": "ada"})
         assert "private" in response.headers["Cache-Control"]
