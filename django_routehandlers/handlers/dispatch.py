@@ -90,17 +90,20 @@ def make_view(
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
     around |= {"route_security": security, "route_challenge": challenge}
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
-    if layers:
-        return _wrapped(whole, layers, module, about)
+    return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)
+
+
+def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
+    handlers: Mapping[str, BoundHandler] = about["handlers"]
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
-    view = _finished(kinds[0](whole), module, about)
+    view = _finished(kinds[0](table), module, about)
     is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
-    if not whole.cached and not is_limited:
+    if not table.cached and not is_limited:
         return Views(view, view, view)
     # What is kept needs no other thread, and no event loop: each kind of server gets a view of its own kind. And
     # who waits for a thread, not to be too long, has to be on the loop.
-    twin = _finished(kinds[1](whole), module, about)
+    twin = _finished(kinds[1](table), module, about)
     return Views(view, on_loop=view if is_async else twin, in_thread=twin if is_async else view)
 
 

@@ -50,10 +50,7 @@ def operation_of(
     operation.update(_words(handler.function))
     if is_deprecated:
         operation["deprecated"] = True
-    if parameters := [
-        *path_parameters(template.parameters, plan, schemas),
-        *value_parameters(plan, schemas),
-    ]:
+    if parameters := [*path_parameters(template.parameters, plan, schemas), *value_parameters(plan, schemas)]:
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
