@@ -69,6 +69,8 @@ class Config:
     """Seconds that the backend of the cache may take for an answer before it counts as down."""
     CORS: object = None
     """Which other origins routes answer: a ``CORS``, or its arguments as a dict; ``None``: none."""
+    SECURITY: Any = None
+    """How clients prove who they are, an OpenAPI Security Scheme Object; ``None``: routes do not say."""
     CSRF: str = "origin"
     """The rule by which routes judge unsafe requests: ``"origin"``, ``"token"`` or ``"exempt"``."""
     THROTTLE: object = None

@@ -28,10 +28,12 @@ from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.provenance import Place, who_says
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
+from django_routehandlers.handlers.security import asks_nobody, challenge_for, wrong_security
 from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.handlers.throttling import Throttling, throttling_of, wrong_throttle
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
+from django_routehandlers.policies.security import realm_of
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
@@ -88,7 +90,12 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     converters: dict[str, Converter] = {name: SegmentConverter(one) for name, one in get_converters().items()}
     served: list[Served] = []
     found: list[Mistake] = [*mistakes, *tree.mistakes]
-    config = replace(config, CORS=_cors_setting(config.CORS, found), THROTTLE=_throttle_setting(config, found))
+    settings = {
+        "CORS": _cors_setting(config.CORS, found),
+        "THROTTLE": _throttle_setting(config, found),
+        "SECURITY": _security_setting(config.SECURITY, found),
+    }
+    config = replace(config, **settings)
     folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
@@ -116,6 +123,14 @@ def _cors_setting(value: object, found: list[Mistake]) -> CORS | None:
         remedy = 'Write the arguments of a CORS, such as {"origins": ["https://app.example.com"]}.'
         found.append(Mistake("", 0, "E001", f"{SETTING}['CORS']", f"{error}", remedy))
         return None
+
+
+def _security_setting(value: object, found: list[Mistake]) -> Any:
+    if (wrong := wrong_security(value)) is None:
+        return value
+    what, remedy = wrong[0].partition(". ")[2], 'Write {"type": "http", "scheme": "bearer"}.'
+    found.append(Mistake("", 0, "E001", f"{SETTING}['SECURITY']", f"is {value!r}. {what}", remedy))
+    return None
 
 
 def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
@@ -170,9 +185,15 @@ def _load(
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     fields = _fields(route, places, found)
-    around_all: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields}
-    around_all["throttling"] = nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, **around_all)
+    security = nearest("security", places, config.SECURITY)
+    if layers == [] and nearest("security", places, None) is not None and asks_nobody(handlers.values()):
+        what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
+        remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
+        found.append(Mistake(route.file, 0, "W121", route.id, what, remedy))
+    said: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields, "security": security}
+    said["throttling"] = nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None
+    said["challenge"] = challenge_for(handlers.values(), security, realm_of(config.OPENAPI_INFO.get("title", "API")))
+    views = make_view(handlers, module.__name__, cached, policy, layers=layers, **said)
     note_config(views, who_says([Place(place.file, one.config, one.lines) for place, one in files], config))
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)

@@ -152,7 +152,8 @@ def test_before_the_first_line_of_a_stream_it_is_a_response_and_after_it_the_las
     async def ask() -> tuple[list[bytes], Exception | None]:
         chunks: list[bytes] = []
         try:
-            async for chunk in await site.async_client.get("/x?lines=1"):
+            response: Any = await site.async_client.get("/x?lines=1")
+            async for chunk in response:
                 chunks.append(chunk)
         except Problem as problem:
             return chunks, problem

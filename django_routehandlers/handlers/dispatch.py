@@ -36,12 +36,14 @@ from django_routehandlers.handlers.judging import (
 from django_routehandlers.handlers.layers import Layer, changes_of_threads
 from django_routehandlers.handlers.lifecycle import with_fields
 from django_routehandlers.handlers.provenance import Said
+from django_routehandlers.handlers.security import with_challenge
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.throttling import Throttling, with_rate_fields, with_throttle
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.policies.lifecycle import Fields
+from django_routehandlers.policies.security import Scheme
 
 Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 
@@ -69,6 +71,8 @@ def make_view(
     cors: CORS | None = None,
     fields: Fields = (),
     throttling: Throttling | None = None,
+    security: Scheme | None = None,
+    challenge: str | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -83,9 +87,12 @@ def make_view(
         cors: Which other origins the route answers; ``None`` for none.
         fields: Those of all of its responses.
         throttling: How often a client may ask; ``None`` for any number.
+        security: How its clients prove who they are, as far as somebody says so.
+        challenge: What a 401 of the route asks for.
     """
     whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
+    around |= {"route_security": security, "route_challenge": challenge}
     about: dict[str, Any] = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     about["throttling"] = throttling
     if whole.cached and (layers or throttling is not None):
@@ -128,6 +135,7 @@ def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Ma
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
     view = with_fields(with_rate_fields(view, about["throttling"]), about["route_fields"])
+    view = with_challenge(view, about["route_challenge"])
     view = with_cors(view, about["route_cors"])
     mark_view(view)
     view.__module__, _, view.__name__ = module.rpartition(".")
@@ -195,6 +203,11 @@ def csrf_rule_of(view: View) -> str:
 def throttling_of_view(view: View) -> Throttling | None:
     """Return how often clients may ask a view of a route; ``None`` where that is any number, or it is no such view."""
     return getattr(view, "throttling", None)
+
+
+def security_of(view: View) -> Scheme | None:
+    """Return the scheme that is said of the route of a view that ``make_view`` made; ``None`` where none is."""
+    return vars(view)["route_security"]
 
 
 def is_deprecated(view: View) -> bool:

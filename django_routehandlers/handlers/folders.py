@@ -19,6 +19,7 @@ from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.lifecycle import wrong_moment
 from django_routehandlers.handlers.names import METHODS, line_in_module, name_meant
+from django_routehandlers.handlers.security import wrong_security
 from django_routehandlers.handlers.throttling import wrong_throttle
 from django_routehandlers.policies.cors import CORS
 
@@ -39,6 +40,7 @@ def _wrong_duration(value: object) -> tuple[str, str] | None:
 INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
     "csrf": wrong_csrf,
     "cors": _wrong_cors,
+    "security": wrong_security,
     "max_duration": _wrong_duration,
     "throttle": wrong_throttle,
     "deprecation": wrong_moment("deprecation"),

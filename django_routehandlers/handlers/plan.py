@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from django_routehandlers.handlers.content import Content, FormBody
@@ -48,9 +47,7 @@ class Plan:
             return
         if not user.is_authenticated:
             if self.user.is_required:
-                # RFC 9110, section 11.6.1 asks for a challenge; sessions have no registered scheme.
-                challenge = f'Cookie cookie-name="{settings.SESSION_COOKIE_NAME}"'
-                raise Refusal(401, headers={"WWW-Authenticate": challenge})
+                raise Refusal(401)
             if self.user.is_nullable:
                 user = None
         values[self.user.name] = user

@@ -17,8 +17,10 @@ from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.openapi.parameters import Object
 from django_routehandlers.openapi.schemas import LINES, Schemas, Wanted, series_of
+from django_routehandlers.openapi.security import is_refused
 from django_routehandlers.openapi.templates import PathParameter
 from django_routehandlers.policies.csrf import SAFE_METHODS
+from django_routehandlers.policies.security import Scheme
 from django_routehandlers.responses.problems import ProblemDetails
 
 _PROBLEM_TYPE = "application/problem+json"
@@ -46,6 +48,8 @@ class Around:
 
     csrf: str = "origin"
     """Name of the rule by which an unsafe request is judged."""
+    security: Scheme | None = None
+    """The scheme that is said of the route."""
     has_middleware: bool = False
     """Whether the route has middleware around it."""
     is_throttled: bool = False
@@ -77,7 +81,7 @@ def responses_of(
             anywhere = {**content, **anywhere}
         else:
             _add(found, str(answer.status), {"description": ProblemDetails.from_status(answer.status).title}, content)
-    for status, problem, content in _problems(handler, method, parameters, schemas, around.csrf):
+    for status, problem, content in _problems(handler, method, parameters, schemas, around):
         _add(found, str(status), problem, {**content, **anywhere})
     if around.is_throttled:
         found["429"] = {**_THROTTLED, "content": {**_problem(schemas), **anywhere}}
@@ -122,13 +126,20 @@ def _content(answer: Answer, schemas: Schemas) -> Object:
 
 
 def _problems(
-    handler: BoundHandler, method: str, parameters: tuple[PathParameter, ...], schemas: Schemas, csrf: str
+    handler: BoundHandler,
+    method: str,
+    parameters: tuple[PathParameter, ...],
+    schemas: Schemas,
+    around: Around,
 ) -> Iterator[tuple[int, Object, Object]]:
     """Yield status, response and content of the problems that are answered in the place of the handler."""
     content = handler.plan.content
-    statuses = list(_statuses(handler.plan, method, parameters, schemas, csrf))
+    statuses = list(_statuses(handler.plan, method, parameters, schemas, around.csrf))
     if handler.max_duration is not None:
         statuses.append((504, "The handler takes too long."))
+    if is_refused(handler.plan, around.security):
+        why = "The client is not logged in." if around.security is None else "The client has not proved who it is."
+        statuses.append((401, why))
     for status, why in statuses:
         problem: Object = {"description": f"{ProblemDetails.from_status(status).title}. {why}"}
         if headers := _headers(status, content):
@@ -151,8 +162,6 @@ def _statuses(
         yield 404, "A segment of the path names nothing."
     if method not in SAFE_METHODS and csrf in _FORGED:
         yield 403, _FORGED[csrf]
-    if plan.user is not None and plan.user.is_required:
-        yield 401, "The client is not logged in."
     if plan.content is not None:
         yield from _content_statuses(plan.content)
     if plan.values or (plan.content is not None and _is_validated(plan.content, schemas)):
@@ -171,7 +180,7 @@ def _content_statuses(content: Content) -> Iterator[tuple[int, str]]:
 def _headers(status: int, content: Content | None) -> Object:
     text = {"type": "string"}
     if status == 401:
-        return {"WWW-Authenticate": {"description": "The cookie that is needed.", "schema": text}}
+        return {"WWW-Authenticate": {"description": "How clients say who they are.", "schema": text}}
     if status == 415 and not isinstance(content, RawBody):
         return {"Accept": {"description": "The media types that are read.", "schema": text}}
     return {}

@@ -6,7 +6,7 @@ the order in which apps or files were found, on the language in force or on the 
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,7 @@ from django_routehandlers.handlers.dispatch import (
     handlers_of,
     is_deprecated,
     middleware_of,
+    security_of,
     throttling_of_view,
 )
 from django_routehandlers.handlers.exports import is_documented
@@ -28,8 +29,9 @@ from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
-from django_routehandlers.openapi.operations import SESSION, natural_id, operation_of, tag_of
+from django_routehandlers.openapi.operations import natural_id, operation_of, tag_of
 from django_routehandlers.openapi.schemas import Schemas
+from django_routehandlers.openapi.security import Schemes
 from django_routehandlers.openapi.templates import Template, templates_of
 from django_routehandlers.routing.loader import module_name
 from django_routehandlers.routing.patterns import RouteTable
@@ -63,6 +65,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
         entries = sorted(_entries(table, mounts), key=lambda one: (one.template.path, METHODS.index(one.method)))
         schemas = Schemas(pair for entry in entries for pair in _wanted(entry.handler))
         ids = unique_ids([(entry.method, entry.template.path) for entry in entries])
+        schemes = Schemes((entry.handler.plan, security_of(entry.served.view)) for entry in entries)
         paths: dict[str, dict[str, Any]] = {}
         for entry, operation_id in zip(entries, ids, strict=True):
             paths.setdefault(entry.template.path, {})[entry.method.lower()] = operation_of(
@@ -71,14 +74,15 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 entry.served.route,
                 entry.template,
                 schemas,
+                schemes,
                 operation_id=operation_id,
                 around=_around(entry.served.view, entry.method),
                 is_deprecated=is_deprecated(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
         components: dict[str, Any] = {"schemas": schemas.used_by(paths)}
-        if any(entry.handler.plan.user is not None for entry in entries):
-            components["securitySchemes"] = {SESSION: _session()}
+        if found := schemes.as_dict():
+            components["securitySchemes"] = found
         return {
             "openapi": VERSION,
             "info": {"title": "API", "version": "0.0.0", **config.OPENAPI_INFO},
@@ -135,16 +139,7 @@ def _module(served: Served) -> ModuleType | None:
     return sys.modules.get(module_name(served.route))
 
 
-def _session() -> Mapping[str, object]:
-    return {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": settings.SESSION_COOKIE_NAME,
-        "description": "The session of a user who is logged in.",
-    }
-
-
 def _around(view: View, method: str) -> answers.Around:
     limits = () if (throttling := throttling_of_view(view)) is None else throttling.limits
     is_throttled = any(limit.counts(method) for limit in limits)
-    return answers.Around(csrf_rule_of(view), bool(middleware_of(view)), is_throttled)
+    return answers.Around(csrf_rule_of(view), security_of(view), bool(middleware_of(view)), is_throttled)

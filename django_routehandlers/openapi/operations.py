@@ -10,16 +10,13 @@ from typing import Any, cast
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
-from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.openapi.answers import Around, responses_of
 from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
 from django_routehandlers.openapi.schemas import Schemas
+from django_routehandlers.openapi.security import Schemes
 from django_routehandlers.openapi.templates import Template
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.segments import SegmentKind, parse_segment
-
-SESSION = "session"
-"""Name of the security scheme of handlers that take the user."""
 
 # Segments that say where an API is, not what it is about.
 _PLACES = re.compile(r"api|v[0-9]+")
@@ -31,6 +28,7 @@ def operation_of(
     route: Route,
     template: Template,
     schemas: Schemas,
+    schemes: Schemes,
     *,
     operation_id: str,
     around: Around,
@@ -48,15 +46,13 @@ def operation_of(
     operation.update(_words(handler.function))
     if is_deprecated:
         operation["deprecated"] = True
-    if parameters := [
-        *path_parameters(template.parameters, plan, schemas),
-        *value_parameters(plan, schemas),
-    ]:
+    if parameters := [*path_parameters(template.parameters, plan, schemas), *value_parameters(plan, schemas)]:
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
     operation["responses"] = responses_of(handler, method, template.parameters, schemas, around)
-    operation.update(_security(plan))
+    if requirements := schemes.requirements(plan, around.security):
+        operation["security"] = requirements
     return operation
 
 
@@ -108,10 +104,3 @@ def _words(function: Handler) -> Object:
 def _docstring(thing: Any) -> str:
     text: object = getattr(thing, "__doc__", None)
     return inspect.cleandoc(text) if isinstance(text, str) else ""
-
-
-def _security(plan: Plan) -> Object:
-    if plan.user is None:
-        return {}
-    needed: list[Object] = [{SESSION: []}]
-    return {"security": needed if plan.user.is_required else [{}, *needed]}

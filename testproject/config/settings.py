@@ -112,3 +112,15 @@ STAFF_KEYS = os.environ.get("STAFF_KEYS", "oak-and-ash").split(",")
 
 # Other shops that may read our stock from the browser, see shop/routes/api/stock/route.py.
 PARTNER_ORIGINS = ["https://partner.example", "http://localhost:3000"]
+
+# What opens shop/routes/api/(apps)/: tokens that are signed with one of these, by the "kid" of their header. Of a
+# demo, and known to everybody.
+JWT_KEYS = {
+    "2026-10": "demo-only-not-a-secret-of-last-month-and-as-long-as-a-real-one-has-to-be",
+    "2026-11": "demo-only-not-a-secret-of-this-month-and-as-long-as-a-real-one-has-to-be",
+}
+JWT_ISSUER = "https://id.wood-shop.example"
+JWT_AUDIENCE = "wood-shop"
+
+# The key that fill_shop gives to the user "partner", which opens shop/routes/api/(partners)/: known to everybody too.
+DEMO_API_KEY = "woodshop_demo-only-not-a-secret"

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from django_routehandlers import revalidate_tag
-from shop.models import Customer, Order, OrderLine, Product, Subscriber
+from shop.models import ApiKey, Customer, Order, OrderLine, Product, Subscriber
 
 
 @admin.register(Product)
@@ -54,3 +54,14 @@ class SubscriberAdmin(admin.ModelAdmin):
     """Who gets the newsletter."""
 
     list_display = ["email", "topics"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    """Keys of programs: which there are, which are dead, and an end to one. They are made by ``shop.api_keys``."""
+
+    list_display = ["name", "user", "created", "last_used", "revoked"]
+    readonly_fields = ["user"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -87,3 +88,20 @@ class Subscriber(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class ApiKey(models.Model):
+    """What a program proves with whom it works for. The key itself is not kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100, help_text="Which program it is for.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False, help_text="To the hour.")
+    revoked = models.DateTimeField(null=True, blank=True, help_text="From then on it opens nothing.")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.user_id})"

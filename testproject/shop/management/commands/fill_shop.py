@@ -6,12 +6,15 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.utils.text import slugify
 
-from shop.models import Customer, Order, OrderLine, Product, Subscriber
+from shop.api_keys import digest_of
+from shop.models import ApiKey, Customer, Order, OrderLine, Product, Subscriber
 
 WOODS = ["Oak", "Walnut", "Ash", "Cherry", "Maple", "Birch"]
 THINGS = [("Chair", 120), ("Table", 480), ("Shelf", 90), ("Stool", 65), ("Lamp", 75), ("Box", 24)]
@@ -44,7 +47,7 @@ class Command(BaseCommand):
 
 def empty_shop() -> None:
     """Delete all rows of the shop's tables, and let their numbers begin at 1 again."""
-    tables = [model._meta.db_table for model in (OrderLine, Order, Customer, Product, Subscriber)]
+    tables = [model._meta.db_table for model in (OrderLine, Order, Customer, Product, Subscriber, ApiKey)]
     connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, reset_sequences=True))
 
 
@@ -71,6 +74,8 @@ def fill_shop() -> None:
         for order in orders
         for product in pick.sample(products, pick.randint(1, 3))
     )
+    partner, _ = User.objects.get_or_create(username="partner", defaults={"password": "!"})
+    ApiKey.objects.create(user=partner, name="Demo", digest=digest_of(settings.DEMO_API_KEY))
 
 
 def _products(pick: random.Random) -> list[Product]:

@@ -5,7 +5,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
-from django_routehandlers import CallNext, JSONResponse
+from django_routehandlers import CallNext, Problem
+
+# What the 401 asks for, and what the OpenAPI document says.
+security = {"type": "http", "scheme": "bearer", "x-realm": "staff"}
 
 
 async def middleware(request: HttpRequest, call_next: CallNext) -> HttpResponseBase:
@@ -15,8 +18,4 @@ async def middleware(request: HttpRequest, call_next: CallNext) -> HttpResponseB
     known = [constant_time_compare(key, one) for one in settings.STAFF_KEYS]
     if scheme.lower() == "bearer" and any(known):
         return await call_next(request)
-    return JSONResponse(
-        {"type": "about:blank", "title": "Unauthorized", "status": 401},
-        status=401,
-        headers={"Content-Type": "application/problem+json", "WWW-Authenticate": 'Bearer realm="staff"'},
-    )
+    raise Problem(401)
