@@ -25,11 +25,14 @@ from django_routehandlers.handlers.dispatch import make_view
 from django_routehandlers.handlers.exports import Exports, read_exports
 from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
 from django_routehandlers.handlers.functions import Fault, line_of
+from django_routehandlers.handlers.preconditions import GUARDED_METHODS, Preconditions, judged_twice, unfit_requirement
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.signature import plan_handler
+from django_routehandlers.handlers.validators import plan_validators
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
+from django_routehandlers.policies.preconditions import required_methods
 from django_routehandlers.routing.discovery import RouteTree
 from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
 from django_routehandlers.routing.loader import load_module
@@ -140,20 +143,23 @@ def _load(
     exports = read_exports(module)
     places = [exports.config, *(folder.config for folder in around)]
     handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
+    guard, unfit = _guard(route, exports, handlers, nearest("require_precondition", places, False))
     found.extend(
         Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
-        for fault in (*exports.faults, *faults)
+        for fault in (*exports.faults, *faults, *unfit)
     )
     if not handlers:
         return None
     name = exports.name or route.default_name
-    cached, policy, wrong = _cache(route, exports, handlers, config)
+    cached, policy, wrong = _cache(route, exports, handlers, config, guard)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
     layers = [*chain.from_iterable(folder.layers for folder in around), *exports.layers]
     csrf = nearest("csrf", places, config.CSRF)
     cors = nearest("cors", places, config.CORS)
     fields = _fields(route, places, found)
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields)
+    views = make_view(
+        handlers, module.__name__, cached, policy, layers=layers, csrf=csrf, cors=cors, fields=fields, guard=guard
+    )
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 
@@ -166,15 +172,35 @@ def _fields(route: Route, places: Sequence[Mapping[str, Any]], found: list[Mista
     return lifecycle_fields(deprecation, sunset)
 
 
+def _guard(
+    route: Route, exports: Exports, handlers: Mapping[str, BoundHandler], required: object
+) -> tuple[Preconditions | None, list[Fault]]:
+    functions, faults = plan_validators(exports.validators, route.segments, route.file, route.id)
+    if "require_precondition" in exports.config:
+        line = exports.line_of("require_precondition")
+        has_functions = bool(exports.validators)
+        faults.extend(unfit_requirement(required, line, handlers, has_functions=has_functions))
+    if functions is None:
+        return None, faults
+    for method, handler in handlers.items():
+        faults.extend(judged_twice(method, handler, route.file))
+    return Preconditions(functions, required_methods(required) or frozenset()), faults
+
+
 def _cache(
-    route: Route, exports: Exports, handlers: Mapping[str, BoundHandler], config: Config
+    route: Route,
+    exports: Exports,
+    handlers: Mapping[str, BoundHandler],
+    config: Config,
+    guard: Preconditions | None,
 ) -> tuple[CachedGet | None, CachePolicy | None, list[Fault]]:
-    reader = PolicyReader(exports.cache, exports.line_of, config.DEFAULT_REVALIDATE)
+    why = None if guard is None else guard.functions.why_dynamic
+    reader = PolicyReader(exports.cache, exports.line_of, config.DEFAULT_REVALIDATE, why)
     handler = handlers.get("GET")
     policy = reader.read(handler, route.parameters)
     if handler is None:
         return None, None, reader.faults
-    cached = CachedGet((route.app, route.id), handler, policy) if policy.is_cached else None
+    cached = CachedGet((route.app, route.id), handler, policy, guard) if policy.is_cached else None
     return cached, policy, reader.faults
 
 
@@ -182,8 +208,9 @@ def _bind(route: Route, exports: Exports, max_duration: float | None) -> tuple[d
     bound: dict[str, BoundHandler] = {}
     faults: list[Fault] = []
     for method, function in exports.handlers.items():
+        given = exports.validators if method in GUARDED_METHODS else ()
         try:
-            plan, wrong = plan_handler(function, route.segments, route.file, method=method)
+            plan, wrong = plan_handler(function, route.segments, route.file, method=method, given=given)
             returns, unclear = plan_returns(function, route.file)
         except Exception as error:
             what = f"{method}: its signature cannot be understood: {type(error).__name__}: {error}."

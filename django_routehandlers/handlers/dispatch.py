@@ -8,7 +8,7 @@ both, so that what is kept is served on the event loop, or in the thread, that i
 middleware around it, a view is of the kind of the outermost one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,18 +23,18 @@ from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
 from django_routehandlers.handlers.cross_origin import with_cors
 from django_routehandlers.handlers.csrf_rules import CSRF_RULES
+from django_routehandlers.handlers.current_user import auser_of, user_of
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
 from django_routehandlers.handlers.judging import (
     MethodTable,
     ajudge,
-    auser_of,
     is_as_sent,
     judge,
     method_table,
-    user_of,
 )
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.lifecycle import with_fields
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
@@ -66,6 +66,7 @@ def make_view(
     csrf: str = "origin",
     cors: CORS | None = None,
     fields: Fields = (),
+    guard: Preconditions | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -79,9 +80,16 @@ def make_view(
         csrf: Name of the rule by which unsafe requests are judged.
         cors: Which other origins the route answers; ``None`` for none.
         fields: Those of all of its responses.
+        guard: What judges preconditions; ``None``: nothing does before the handler runs.
     """
-    whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
-    around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
+    whole = method_table(handlers, cached, CSRF_RULES[csrf], cors, guard)
+    around: dict[str, Any] = {
+        "middleware": tuple(layers),
+        "csrf_rule": csrf,
+        "route_cors": whole.cors,
+        "route_fields": fields,
+    }
+    around["preconditions"] = guard
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
@@ -154,6 +162,11 @@ def csrf_rule_of(view: View) -> str:
     return vars(view)["csrf_rule"]
 
 
+def preconditions_of(view: View) -> Preconditions | None:
+    """Return what judges the preconditions of requests to a view that ``make_view`` made; ``None`` for nothing."""
+    return vars(view)["preconditions"]
+
+
 def is_deprecated(view: View) -> bool:
     """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
     return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
@@ -165,25 +178,8 @@ def view_within(view: View) -> View:
 
 
 def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
-    calls = {method: handler.async_call() for method, handler in table.handlers.items()}
-    cached, waits, is_within = table.cached, table.csrf.waits, fail is answer_refusal
-
-    async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and is_as_sent(request, method):
-            return await cached[method].aanswer(request, segments)
-        asks = waits and method not in SAFE_METHODS
-        ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
-        if isinstance(ready, HttpResponseBase):
-            return ready
-        plan, values = ready
-        if plan.user is not None:
-            plan.take_user(await auser_of(request), values)
-        if plan.waits(request):
-            await sync_to_async(plan.read, thread_sensitive=True)(request, values)
-        else:
-            plan.read(request, values)
-        args, kwargs = plan.arguments(request, values)
-        return await calls[method](*args, **kwargs)
+    answer = _async_answer(table)
+    cached, is_within = table.cached, fail is answer_refusal
 
     async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
@@ -204,27 +200,41 @@ def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
     return view
 
 
+def _async_answer(table: MethodTable) -> Callable[[HttpRequest, str, Mapping[str, Any]], Awaitable[HttpResponseBase]]:
+    calls = {method: handler.async_call() for method, handler in table.handlers.items()}
+    guarded = {} if table.guard is None else table.guard.async_calls(table.handlers)
+    cached, waits = table.cached, table.csrf.waits
+
+    async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
+        if method in cached and is_as_sent(request, method):
+            return await cached[method].aanswer(request, segments)
+        asks = waits and method not in SAFE_METHODS
+        ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
+        if isinstance(ready, HttpResponseBase):
+            return ready
+        plan, values = ready
+        if plan.user is not None:
+            plan.take_user(await auser_of(request), values)
+        if plan.waits(request):
+            await sync_to_async(plan.read, thread_sensitive=True)(request, values)
+        else:
+            plan.read(request, values)
+        args, kwargs = plan.arguments(request, values)
+        if method in guarded:
+            return await guarded[method](request, segments, (args, kwargs))
+        return await calls[method](*args, **kwargs)
+
+    return answer
+
+
 def _deferred(request: HttpRequest, table: MethodTable) -> Deferred | None:
     # What is cached forbids it: after() would run for each run of the handler, not for each request.
     return None if request.method in table.cached else Deferred(request, table.handlers)
 
 
 def _sync_view(table: MethodTable, fail: Fail = answer_failure) -> View:
-    calls = {method: handler.sync_call() for method, handler in table.handlers.items()}
+    answer = _sync_answer(table)
     cached, is_within = table.cached, fail is answer_refusal
-
-    def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and is_as_sent(request, method):
-            return cached[method].answer(request, segments)
-        ready = judge(request, segments, table)
-        if isinstance(ready, HttpResponseBase):
-            return ready
-        plan, values = ready
-        if plan.user is not None:
-            plan.take_user(user_of(request), values)
-        plan.read(request, values)
-        args, kwargs = plan.arguments(request, values)
-        return calls[method](*args, **kwargs)
 
     def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
         method = request.method or ""
@@ -243,3 +253,26 @@ def _sync_view(table: MethodTable, fail: Fail = answer_failure) -> View:
         return tell_cache(request, response, is_cached=method in cached)
 
     return view
+
+
+def _sync_answer(table: MethodTable) -> Callable[[HttpRequest, str, Mapping[str, Any]], HttpResponseBase]:
+    calls = {method: handler.sync_call() for method, handler in table.handlers.items()}
+    guarded = {} if table.guard is None else table.guard.sync_calls(table.handlers)
+    cached = table.cached
+
+    def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
+        if method in cached and is_as_sent(request, method):
+            return cached[method].answer(request, segments)
+        ready = judge(request, segments, table)
+        if isinstance(ready, HttpResponseBase):
+            return ready
+        plan, values = ready
+        if plan.user is not None:
+            plan.take_user(user_of(request), values)
+        plan.read(request, values)
+        args, kwargs = plan.arguments(request, values)
+        if method in guarded:
+            return guarded[method](request, segments, (args, kwargs))
+        return calls[method](*args, **kwargs)
+
+    return answer

@@ -16,7 +16,13 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import csrf_rule_of, handlers_of, is_deprecated, middleware_of
+from django_routehandlers.handlers.dispatch import (
+    csrf_rule_of,
+    handlers_of,
+    is_deprecated,
+    middleware_of,
+    preconditions_of,
+)
 from django_routehandlers.handlers.exports import is_documented
 from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.listing.mounts import Mount
@@ -68,6 +74,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 csrf=csrf_rule_of(entry.served.view),
                 has_middleware=bool(middleware_of(entry.served.view)),
                 is_deprecated=is_deprecated(entry.served.view),
+                preconditions=preconditions_of(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
         components: dict[str, Any] = {"schemas": schemas.used_by(paths)}

@@ -11,8 +11,10 @@ from typing import Any, cast
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
 from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.openapi.answers import responses_of
 from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
+from django_routehandlers.openapi.preconditions import add_preconditions, precondition_parameters
 from django_routehandlers.openapi.schemas import Schemas
 from django_routehandlers.openapi.templates import Template
 from django_routehandlers.routing.route import Route
@@ -36,6 +38,7 @@ def operation_of(
     csrf: str = "origin",
     has_middleware: bool = False,
     is_deprecated: bool = False,
+    preconditions: Preconditions | None = None,
 ) -> Object:
     """
     Return the Operation Object of one handler at one path.
@@ -43,6 +46,7 @@ def operation_of(
     Args:
         csrf: See ``responses_of()``, as of *has_middleware*.
         is_deprecated: Whether its route is, whatever the handler says.
+        preconditions: What judges those of its requests; ``None`` where nothing does.
     """
     plan = handler.plan
     operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
@@ -52,6 +56,7 @@ def operation_of(
     if parameters := [
         *path_parameters(template.parameters, plan, schemas),
         *value_parameters(plan, schemas),
+        *precondition_parameters(preconditions, method),
     ]:
         operation["parameters"] = parameters
     if plan.content is not None:
@@ -59,6 +64,7 @@ def operation_of(
     operation["responses"] = responses_of(
         handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
     )
+    add_preconditions(operation["responses"], preconditions, method, schemas)
     operation.update(_security(plan))
     return operation
 
