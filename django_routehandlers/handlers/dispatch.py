@@ -93,6 +93,11 @@ def make_view(
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
+    return _bare(whole, module, about)
+
+
+def _bare(whole: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
+    handlers: Mapping[str, BoundHandler] = about["handlers"]
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
     view = _finished(kinds[0](whole), module, about)

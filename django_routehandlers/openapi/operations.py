@@ -61,9 +61,8 @@ def operation_of(
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
-    operation["responses"] = responses_of(
-        handler, method, template.parameters, schemas, csrf=csrf, has_middleware=has_middleware
-    )
+    kinds: Object = {"csrf": csrf, "has_middleware": has_middleware}
+    operation["responses"] = responses_of(handler, method, template.parameters, schemas, **kinds)
     add_preconditions(operation["responses"], preconditions, method, schemas)
     operation.update(_security(plan))
     return operation
