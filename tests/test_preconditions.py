@@ -341,6 +341,23 @@ def test_other_origins_read_why_a_write_is_refused(site: Site) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("client", ["client", "async_client"])
+def test_middleware_of_folders_and_time_limits_go_around(site: Site, kind: str, client: str) -> None:
+    wait = "await " if kind == "async def" else ""
+    middleware = f"{kind} middleware(request, call_next):\n    response = {wait}call_next(request)\n"
+    marked = f"{middleware}    response.headers['X-Status'] = str(response.status_code)\n    return response\n"
+    for name, handlers in (("a", "def"), ("b", "async def")):
+        site.write({f"{name}/[id]/route.py": document(handlers, more="max_duration = 10\n")})
+    site.serve({"middleware.py": marked})
+    for path in ("/a/1", "/b/1"):
+        for tag in ('"6"', '"7"'):
+            response = getattr(site, client).put(path, headers={"If-Match": tag})
+            answer: Any = asyncio.run(response) if client == "async_client" else response
+            assert answer.status_code == (412 if tag == '"6"' else 200)
+            assert answer.headers["X-Status"] == str(answer.status_code)
+
+
 def test_the_document_tells_of_preconditions(site: Site) -> None:
     site.serve({"docs/[id]/route.py": document(more='require_precondition = ["PUT"]\n')})
     found = site.client.get("/openapi.json").json()

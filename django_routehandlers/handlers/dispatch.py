@@ -88,8 +88,8 @@ def make_view(
         "csrf_rule": csrf,
         "route_cors": whole.cors,
         "route_fields": fields,
+        "preconditions": guard,
     }
-    around["preconditions"] = guard
     about = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     if layers:
         return _wrapped(whole, layers, module, about)
