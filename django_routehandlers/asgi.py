@@ -39,9 +39,9 @@ from django_routehandlers.engine.threads import request_thread
 from django_routehandlers.engine.workers import worker_pool
 from django_routehandlers.handlers.after import SCOPE_KEY, end_request
 from django_routehandlers.handlers.content import FormBody
-from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.streaming import nothing
+from django_routehandlers.handlers.view_facts import handlers_of
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.open_streams import open_streams, request_streams
 from django_routehandlers.responses.stream import StreamResponse

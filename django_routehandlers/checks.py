@@ -19,14 +19,14 @@ from django_routehandlers.engine.hops import Hops, hops_of_middleware, hops_of_r
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.cross_origin import cors_of
-from django_routehandlers.handlers.dispatch import (
+from django_routehandlers.handlers.signature import has_authentication
+from django_routehandlers.handlers.view_facts import (
     cached_get_of,
     csrf_rule_of,
     middleware_hops_of,
     middleware_of,
     throttling_of_view,
 )
-from django_routehandlers.handlers.signature import has_authentication
 from django_routehandlers.policies.throttle import Throttle
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
 from django_routehandlers.routing.route import Route

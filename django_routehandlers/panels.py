@@ -17,8 +17,8 @@ from django_routehandlers.caching.current import current_cache, is_enabled
 from django_routehandlers.caching.entries import Entry
 from django_routehandlers.conf import SETTING
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import cached_get_of, middleware_of, policy_of
 from django_routehandlers.handlers.left_entry import entry_of
+from django_routehandlers.handlers.view_facts import cached_get_of, middleware_of, policy_of
 from django_routehandlers.policies.outcome import CacheOutcome, is_routed
 
 # What the cache says in a word that is about more than one request.

@@ -1,46 +1,31 @@
 """
 Turn a route tree into the table that requests are matched against.
 
-The one place where folders meet functions: route files are imported here, their handlers
-bound and made into views, and every mistake of every file is collected.
+Every route that can be served is, and every mistake of every file is collected.
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Any, Protocol, cast
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.urls.converters import get_converters
 
 from django_routehandlers.conf import SETTING, Config
 from django_routehandlers.exceptions import Mistake
-from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.cache_policy import CachePolicy, PolicyReader
-from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import make_view, note_config
-from django_routehandlers.handlers.exports import Exports, read_exports
-from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
-from django_routehandlers.handlers.functions import Fault, line_of
-from django_routehandlers.handlers.provenance import Place, who_says
 from django_routehandlers.handlers.redirect import make_slash_redirect
-from django_routehandlers.handlers.returns import plan_returns
-from django_routehandlers.handlers.security import asks_nobody, challenge_for, wrong_security
-from django_routehandlers.handlers.signature import plan_handler
+from django_routehandlers.handlers.security import wrong_security
 from django_routehandlers.handlers.throttling import Throttling, throttling_of, wrong_throttle
 from django_routehandlers.policies.cors import CORS
-from django_routehandlers.policies.lifecycle import Fields, lifecycle_fields, moment
-from django_routehandlers.policies.security import realm_of
 from django_routehandlers.routing.discovery import RouteTree
-from django_routehandlers.routing.folder_file import FolderFile, by_place, files_around
-from django_routehandlers.routing.loader import load_module
+from django_routehandlers.routing.folder_file import by_place, files_around
 from django_routehandlers.routing.matching import Converter
 from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.routing.route import Route, match_order
-from django_routehandlers.routing.url_patterns import SegmentConverter, Served, serve
+from django_routehandlers.routing.url_patterns import SegmentConverter, Served
+from django_routehandlers.serving import load_folder, serve_route
 
 APP = "django_routehandlers"
 """Label of the app whose config keeps the table."""
@@ -96,13 +81,13 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
         "SECURITY": _security_setting(config.SECURITY, found),
     }
     config = replace(config, **settings)
-    folders = {file: module for file in tree.folder_files if (module := _load_folder(file, found)) is not None}
+    folders = {file: module for file in tree.folder_files if (module := load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
     for route in tree.routes:
         around = [(file, folders[file]) for file in files_around(route, places) if file in folders]
         if wrong := tuple(_unknown_converters(route, converters)):
             found.extend(wrong)
-        elif (one := _load(route, around, converters, config, found)) is not None:
+        elif (one := serve_route(route, around, converters, config, found)) is not None:
             served.append(one)
     found.extend(_same_names(served))
     return RouteTable(
@@ -133,128 +118,11 @@ def _security_setting(value: object, found: list[Mistake]) -> Any:
     return None
 
 
-def _load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
-    module = load_module(file)
-    if isinstance(module, Mistake):
-        found.append(module)
-        return None
-    folder = read_folder(module, file.id)
-    found.extend(Mistake(file.file, one.line, one.id, file.id, one.what, one.remedy) for one in folder.faults)
-    return folder
-
-
-def _placed(config: Mapping[str, Any], place: Route | FolderFile) -> Mapping[str, Any]:
-    """Return the config of a file, whose limits are counted at the place that names them."""
-    if "throttle" not in config:
-        return config
-    return {**config, "throttle": throttling_of(config["throttle"], place=place.id, app=place.app)}
-
-
 def _throttle_setting(config: Config, found: list[Mistake]) -> Throttling | None:
     if (wrong := wrong_throttle(config.THROTTLE)) is None:
         return throttling_of(config.THROTTLE, place="settings")
     found.append(Mistake("", 0, "E001", f"{SETTING}['THROTTLE']", wrong[0], 'Write "100/minute", or None.'))
     return None
-
-
-def _load(
-    route: Route,
-    around: Sequence[tuple[FolderFile, FolderModule]],
-    converters: Mapping[str, Converter],
-    config: Config,
-    found: list[Mistake],
-) -> Served | None:
-    module = load_module(route)
-    if isinstance(module, Mistake):
-        found.append(module)
-        return None
-    exports = read_exports(module)
-    files: list[tuple[Route | FolderFile, Exports | FolderModule]] = [(route, exports), *around]
-    places = [_placed(one.config, place) for place, one in files]
-    handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
-    found.extend(
-        Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
-        for fault in (*exports.faults, *faults)
-    )
-    if not handlers:
-        return None
-    name = exports.name or route.default_name
-    cached, policy, wrong = _cache(route, exports, handlers, config)
-    found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
-    layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
-    csrf = nearest("csrf", places, config.CSRF)
-    cors = nearest("cors", places, config.CORS)
-    fields = _fields(route, places, found)
-    security = nearest("security", places, config.SECURITY)
-    if layers == [] and nearest("security", places, None) is not None and asks_nobody(handlers.values()):
-        what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
-        remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
-        found.append(Mistake(route.file, 0, "W121", route.id, what, remedy))
-    said: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields, "security": security}
-    said["throttling"] = nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None
-    said["challenge"] = challenge_for(handlers.values(), security, realm_of(config.OPENAPI_INFO.get("title", "API")))
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, **said)
-    note_config(views, who_says([Place(place.file, one.config, one.lines) for place, one in files], config))
-    kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
-
-
-def _fields(route: Route, places: Sequence[Mapping[str, Any]], found: list[Mistake]) -> Fields:
-    deprecation, sunset = (moment(nearest(name, places, None)) for name in ("deprecation", "sunset"))
-    if deprecation is not None and sunset is not None and sunset < deprecation:
-        what = "the route is gone (sunset) before it is deprecated (RFC 9745, section 5)."
-        found.append(Mistake(route.file, 0, "E130", route.id, what, "Name a later sunset, or an earlier deprecation."))
-    return lifecycle_fields(deprecation, sunset)
-
-
-def _cache(
-    route: Route, exports: Exports, handlers: Mapping[str, BoundHandler], config: Config
-) -> tuple[CachedGet | None, CachePolicy | None, list[Fault]]:
-    reader = PolicyReader(exports.cache, exports.line_of, config.DEFAULT_REVALIDATE)
-    handler = handlers.get("GET")
-    policy = reader.read(handler, route.parameters)
-    if handler is None:
-        return None, None, reader.faults
-    cached = CachedGet((route.app, route.id), handler, policy) if policy.is_cached else None
-    return cached, policy, reader.faults
-
-
-def _bind(route: Route, exports: Exports, max_duration: float | None) -> tuple[dict[str, BoundHandler], list[Fault]]:
-    bound: dict[str, BoundHandler] = {}
-    faults: list[Fault] = []
-    for method, function in exports.handlers.items():
-        try:
-            plan, wrong = plan_handler(function, route.segments, route.file, method=method)
-            returns, unclear = plan_returns(function, route.file)
-        except Exception as error:
-            what = f"{method}: its signature cannot be understood: {type(error).__name__}: {error}."
-            remedy = "Write a plain function, with annotations that pydantic knows."
-            faults.append(Fault("E056", line_of(function, route.file), what, remedy))
-            continue
-        handler = BoundHandler(function, plan, returns, f"{route.id} {method} ({route.file})", max_duration)
-        bound[method] = handler
-        for fault in (*wrong, *unclear):
-            faults.append(Fault(fault.id, fault.line, f"{method}: {fault.what}", fault.remedy))
-        faults.extend([*_atomic(method, handler, route.file), *_csrf_exempt(method, handler, route.file)])
-    return bound, faults
-
-
-def _csrf_exempt(method: str, handler: BoundHandler, file: str) -> Iterator[Fault]:
-    if getattr(handler.function, "csrf_exempt", False):
-        what = f"{method}: @csrf_exempt has no effect: Django asks no route for a token, and the rule `csrf` stays."
-        remedy = 'Remove it, and write `csrf = "exempt"` where nothing is to be checked.'
-        yield Fault("W104", line_of(handler.function, file), what, remedy)
-
-
-def _atomic(method: str, handler: BoundHandler, file: str) -> Iterator[Fault]:
-    if not handler.is_written_async:
-        return
-    exempt: set[Any] = getattr(handler.function, "_non_atomic_requests", set())
-    for alias in connections:
-        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
-            what = f"{method} is async, but the database {alias!r} has ATOMIC_REQUESTS, which async code cannot honour."
-            remedy = f"Make it `def {method}`, or decorate it with @transaction.non_atomic_requests(using={alias!r})."
-            yield Fault("E043", line_of(handler.function, file), what, remedy)
 
 
 def _unknown_converters(route: Route, converters: Mapping[str, Converter]) -> Iterator[Mistake]:

@@ -33,7 +33,7 @@ def _messages(site: Site, file: str = "a/middleware.py", where: str = "/a") -> l
                 "E100",
                 "",
                 "the file defines none of middleware, csrf, cors, security, max_duration, throttle, deprecation, "
-                "sunset, so it does nothing.",
+                "sunset, require_precondition, so it does nothing.",
                 "Add `async def middleware(request, call_next): …`, or remove the file.",
             ),
             id="nothing",

@@ -69,10 +69,17 @@ class PolicyReader:
         config: Those of ``CACHE_NAMES`` that the file defines.
         line_of: Returns the line on which the file defines a name.
         default: The setting ``DEFAULT_REVALIDATE``.
+        why_dynamic: Why no GET of the file may be cached, whatever its handler is; ``None`` where it may.
     """
 
-    def __init__(self, config: Mapping[str, Any], line_of: Callable[[str], int], default: int | bool) -> None:
-        self._config, self._line_of, self._default = config, line_of, default
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        line_of: Callable[[str], int],
+        default: int | bool,
+        why_dynamic: str | None = None,
+    ) -> None:
+        self._config, self._line_of, self._default, self._why = config, line_of, default, why_dynamic
         self.faults: list[Fault] = []
 
     def read(self, handler: BoundHandler | None, segments: Sequence[Segment]) -> CachePolicy:
@@ -111,7 +118,7 @@ class PolicyReader:
         )
 
     def _why_dynamic(self, handler: BoundHandler, dynamic: Dynamic, lifetime: float | None) -> str | None:
-        why = _why_dynamic(handler)
+        why = _why_dynamic(handler) or self._why
         if dynamic == "error" and why is not None:
             what = f'`dynamic = "error"`, but GET is dynamic: {why}.'
             self._fault("E058", "dynamic", what, "Take it out of GET, or remove `dynamic`.")
@@ -122,13 +129,13 @@ class PolicyReader:
         return why or ("revalidate = 0" if lifetime == 0 else None)
 
     def _forced(self, handler: BoundHandler) -> str | None:
-        why = _why_dynamic(handler)
+        why = _why_dynamic(handler) or self._why
         if why == "takes the request" and not is_passed_the_request(handler.function):
-            return _why_dynamic(handler, but_request=True) and self._not_forced(handler)
+            return (_why_dynamic(handler, but_request=True) or self._why) and self._not_forced(handler)
         return None if why is None else self._not_forced(handler)
 
     def _not_forced(self, handler: BoundHandler) -> str:
-        why = _why_dynamic(handler, but_request=True) or "a decorator of it is passed the request"
+        why = _why_dynamic(handler, but_request=True) or self._why or "a decorator of it is passed the request"
         what = f'`dynamic = "force-static"`, but GET cannot be cached: {why}.'
         self._fault("E061", "dynamic", what, "Take it out of GET, or remove `dynamic`.")
         return why

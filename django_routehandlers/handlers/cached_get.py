@@ -29,6 +29,7 @@ from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy, names_taken
 from django_routehandlers.handlers.key_inputs import KeyInputs
 from django_routehandlers.handlers.left_entry import leave_entry
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.handlers.route_key import is_told_by_fields, is_translated, route_key
 from django_routehandlers.handlers.static_params import StaticParams
 from django_routehandlers.handlers.static_request import static_request
@@ -72,13 +73,22 @@ class CachedGet:
 
     Args:
         name: What tells the route from all others: its app, and its folders as written.
+        guard: What puts the validators of the route's own functions on what is kept; ``None`` for none.
     """
 
-    def __init__(self, name: tuple[str, ...], handler: BoundHandler, policy: CachePolicy) -> None:
+    def __init__(
+        self, name: tuple[str, ...], handler: BoundHandler, policy: CachePolicy, guard: Preconditions | None = None
+    ) -> None:
         self.name, self.handler, self.policy = name, handler, policy
         self.inputs = KeyInputs.of(handler.plan)
         self._varies_on = frozenset(field.lower() for field in self.inputs.field_names)
-        self._call, self._acall = handler.sync_call(), handler.async_call()
+        self._guard = guard
+        self._call: Callable[..., HttpResponseBase]
+        self._acall: Callable[..., Awaitable[HttpResponseBase]]
+        if guard is None:
+            self._call, self._acall = handler.sync_call(), handler.async_call()
+        else:
+            self._call, self._acall = guard.sync_call(handler), guard.async_call(handler)
         self._static = None if policy.has_other_params else StaticParams(name, policy)
         # Now, and not by the first request: it reads the source.
         build_id()
@@ -154,6 +164,8 @@ class CachedGet:
         self.inputs.read(request, values)
         seen = static_request(request) if self.policy.is_forced else request
         arguments, keywords = plan.arguments(seen, values)
+        if self._guard is not None:
+            arguments, keywords = (None, segments, (arguments, keywords)), {}
         tables = self.policy.tables or ()
         terms = Terms(
             self.policy.lifetime,

@@ -12,40 +12,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db import connections, transaction
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
-from django_routehandlers.handlers.after import Deferred
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.cached_get import CachedGet, tell_cache
+from django_routehandlers.handlers.cached_get import CachedGet
 from django_routehandlers.handlers.cross_origin import with_cors
 from django_routehandlers.handlers.csrf_rules import CSRF_RULES
+from django_routehandlers.handlers.edges import async_view, sync_view
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
 from django_routehandlers.handlers.judging import (
     MethodTable,
-    ajudge,
-    auser_of,
-    is_as_sent,
-    judge,
     method_table,
-    user_of,
 )
-from django_routehandlers.handlers.layers import Layer, changes_of_threads
+from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.lifecycle import with_fields
-from django_routehandlers.handlers.provenance import Said
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.handlers.security import with_challenge
-from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.throttling import Throttling, with_rate_fields, with_throttle
 from django_routehandlers.handlers.wrapping import View, wrap
 from django_routehandlers.policies.cors import CORS
-from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.policies.lifecycle import Fields
 from django_routehandlers.policies.security import Scheme
-
-Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +61,7 @@ def make_view(
     throttling: Throttling | None = None,
     security: Scheme | None = None,
     challenge: str | None = None,
+    guard: Preconditions | None = None,
 ) -> Views:
     """
     Return the views that answer a route.
@@ -89,14 +78,15 @@ def make_view(
         throttling: How often a client may ask; ``None`` for any number.
         security: How its clients prove who they are, as far as somebody says so.
         challenge: What a 401 of the route asks for.
+        guard: What judges preconditions; ``None``: nothing does before the handler runs.
     """
-    whole = method_table(handlers, cached, CSRF_RULES[csrf], cors)
+    whole = method_table(handlers, cached, CSRF_RULES[csrf], cors, guard)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
-    around |= {"route_security": security, "route_challenge": challenge}
+    around |= {"route_security": security, "route_challenge": challenge, "preconditions": guard}
     about: dict[str, Any] = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     about["throttling"] = throttling
     if whole.cached and (layers or throttling is not None):
-        about["within"] = _sync_view(whole)
+        about["within"] = sync_view(whole)
     return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)
 
 
@@ -107,7 +97,7 @@ def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
         return _finished(with_throttle(kind(table), about["throttling"], answer_failure), module, about)
 
     is_async = any(handler.is_written_async for handler in handlers.values())
-    kinds = (_async_view, _sync_view) if is_async else (_sync_view, _async_view)
+    kinds = (async_view, sync_view) if is_async else (sync_view, async_view)
     view = made(kinds[0])
     is_limited = not is_async and any(handler.max_duration is not None for handler in handlers.values())
     if not table.cached and not is_limited:
@@ -120,7 +110,7 @@ def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
 
 def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Mapping[str, Any]) -> Views:
     is_async = layers[-1].is_async
-    kinds = {True: _async_view, False: _sync_view}
+    kinds = {True: async_view, False: sync_view}
 
     def wrapped(*, is_async: bool) -> View:
         within = with_throttle(kinds[is_async](table, answer_refusal), about["throttling"], answer_refusal)
@@ -152,150 +142,3 @@ def mark_view(view: Any) -> None:
     view.csrf_exempt = True
     for alias in connections:
         transaction.non_atomic_requests(using=alias)(view)
-
-
-def handlers_of(view: View) -> Mapping[str, BoundHandler]:
-    """Return the handlers behind a view that ``make_view`` made: those that the file defines, none automatic."""
-    return vars(view)["handlers"]
-
-
-def policy_of(view: View) -> CachePolicy | None:
-    """Return how the GET of a view that ``make_view`` made is cached; ``None`` where the file has no GET."""
-    return vars(view)["cache_policy"]
-
-
-def cached_get_of(view: View) -> CachedGet | None:
-    """Return what answers a view's GET from the cache; ``None`` where nothing does, or it is no view of a route."""
-    return getattr(view, "cached_get", None)
-
-
-def middleware_of(view: View) -> tuple[Layer, ...]:
-    """Return the middleware around a view that ``make_view`` made, outermost first."""
-    return vars(view)["middleware"]
-
-
-def middleware_hops_of(view: View) -> int:
-    """Return how many more changes of threads a request to a view makes under ASGI for the middleware around it."""
-    kinds = [layer.is_async for layer in middleware_of(view)]
-    ends = [[handler.is_written_async] for handler in handlers_of(view).values()]
-    # What is kept is served without the handler.
-    if cached_get_of(view) is not None:
-        ends.append([])
-    return max(changes_of_threads([*kinds, *end]) - changes_of_threads(end) for end in ends)
-
-
-def note_config(views: Views, said: Mapping[str, Said]) -> None:
-    """Note who said what of the config of a route that folders hand down, for listings."""
-    for view in (views.view, views.on_loop, views.in_thread):
-        vars(view)["route_config"] = said
-
-
-def config_of(view: View) -> Mapping[str, Said]:
-    """Return what ``note_config()`` has noted of a view."""
-    return vars(view)["route_config"]
-
-
-def csrf_rule_of(view: View) -> str:
-    """Return the name of the rule by which a view that ``make_view`` made judges unsafe requests."""
-    return vars(view)["csrf_rule"]
-
-
-def throttling_of_view(view: View) -> Throttling | None:
-    """Return how often clients may ask a view of a route; ``None`` where that is any number, or it is no such view."""
-    return getattr(view, "throttling", None)
-
-
-def security_of(view: View) -> Scheme | None:
-    """Return the scheme that is said of the route of a view that ``make_view`` made; ``None`` where none is."""
-    return vars(view)["route_security"]
-
-
-def is_deprecated(view: View) -> bool:
-    """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
-    return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
-
-
-def view_within(view: View) -> View:
-    """Return what fills the cache of a route in a thread, without what decides who may have it, and how often."""
-    return vars(view).get("within", view)
-
-
-def _async_view(table: MethodTable, fail: Fail = answer_failure) -> View:
-    calls = {method: handler.async_call() for method, handler in table.handlers.items()}
-    cached, waits, is_within = table.cached, table.csrf.waits, fail is answer_refusal
-
-    async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and is_as_sent(request, method):
-            return await cached[method].aanswer(request, segments)
-        asks = waits and method not in SAFE_METHODS
-        ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
-        if isinstance(ready, HttpResponseBase):
-            return ready
-        plan, values = ready
-        if plan.user is not None:
-            plan.take_user(await auser_of(request), values)
-        if plan.waits(request):
-            await sync_to_async(plan.read, thread_sensitive=True)(request, values)
-        else:
-            plan.read(request, values)
-        args, kwargs = plan.arguments(request, values)
-        return await calls[method](*args, **kwargs)
-
-    async def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
-        method = request.method or ""
-        deferred = None if is_within else _deferred(request, table)
-        streams: bool | None = None
-        try:
-            response = await answer(request, method, segments)
-            if streams := response.streaming:
-                response = await start_on_loop(request, response)
-        except Exception as error:
-            streams = None
-            response = fail(error, request)
-        finally:
-            if deferred is not None:
-                deferred.leave(streams=streams)
-        return tell_cache(request, response, is_cached=method in cached)
-
-    return view
-
-
-def _deferred(request: HttpRequest, table: MethodTable) -> Deferred | None:
-    # What is cached forbids it: after() would run for each run of the handler, not for each request.
-    return None if request.method in table.cached else Deferred(request, table.handlers)
-
-
-def _sync_view(table: MethodTable, fail: Fail = answer_failure) -> View:
-    calls = {method: handler.sync_call() for method, handler in table.handlers.items()}
-    cached, is_within = table.cached, fail is answer_refusal
-
-    def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
-        if method in cached and is_as_sent(request, method):
-            return cached[method].answer(request, segments)
-        ready = judge(request, segments, table)
-        if isinstance(ready, HttpResponseBase):
-            return ready
-        plan, values = ready
-        if plan.user is not None:
-            plan.take_user(user_of(request), values)
-        plan.read(request, values)
-        args, kwargs = plan.arguments(request, values)
-        return calls[method](*args, **kwargs)
-
-    def view(request: HttpRequest, **segments: Any) -> HttpResponseBase:
-        method = request.method or ""
-        deferred = None if is_within else _deferred(request, table)
-        streams: bool | None = None
-        try:
-            response = answer(request, method, segments)
-            if streams := response.streaming:
-                response = start(request, response)
-        except Exception as error:
-            streams = None
-            response = fail(error, request)
-        finally:
-            if deferred is not None:
-                deferred.leave(streams=streams)
-        return tell_cache(request, response, is_cached=method in cached)
-
-    return view

@@ -17,9 +17,10 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.folders import INHERITED, read_inherited
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
-from django_routehandlers.handlers.names import METHODS, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.validators import functions_in
 
-CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *CACHE_NAMES)
+CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *VALIDATOR_NAMES, *CACHE_NAMES)
 """Module variables that configure a route."""
 _NO_HANDLERS = ("TRACE", "CONNECT", "QUERY")
 
@@ -36,6 +37,8 @@ class Exports:
     """Those of ``CACHE_NAMES`` that the file defines, or imports."""
     layers: tuple[Layer, ...]
     """The middleware of the file's own, outermost first."""
+    validators: dict[str, Handler]
+    """Those of ``VALIDATOR_NAMES`` that the file defines, or imports."""
     config: dict[str, Any]
     """Config that folders hand down, as far as the file has its own."""
     lines: dict[str, int]
@@ -71,9 +74,10 @@ def read_exports(module: ModuleType) -> Exports:
     cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
     config, lines, wrong = read_inherited(module)
     layers, unfit = _layers(module, line_of_name("middleware"))
-    faults.extend([*wrong, *unfit])
+    validators, misfits = functions_in(module)
+    faults.extend([*wrong, *unfit, *misfits])
     ordered = tuple(sorted(faults, key=lambda fault: (fault.line, fault.id)))
-    return Exports(handlers, name, cache, layers, config, lines, line_of_name, ordered)
+    return Exports(handlers, name, cache, layers, validators, config, lines, line_of_name, ordered)
 
 
 def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Fault]]:

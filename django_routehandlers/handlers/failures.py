@@ -8,6 +8,7 @@ only the last step, the page of ``handler500``, becomes a problem.
 """
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ from django_routehandlers.handlers.cross_origin import add_cors
 from django_routehandlers.policies.rate_fields import add_rate_fields
 from django_routehandlers.responses.problems import ProblemResponse, problem_for_exception
 from django_routehandlers.responses.time_limit import Overdue
+
+Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
+"""What answers an exception, or raises it."""
 
 
 def answer_failure(error: Exception, request: HttpRequest) -> ProblemResponse:

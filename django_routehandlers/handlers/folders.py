@@ -18,7 +18,8 @@ from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.lifecycle import wrong_moment
-from django_routehandlers.handlers.names import METHODS, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.preconditions import wrong_required
 from django_routehandlers.handlers.security import wrong_security
 from django_routehandlers.handlers.throttling import wrong_throttle
 from django_routehandlers.policies.cors import CORS
@@ -45,11 +46,12 @@ INHERITED: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
     "throttle": wrong_throttle,
     "deprecation": wrong_moment("deprecation"),
     "sunset": wrong_moment("sunset"),
+    "require_precondition": wrong_required,
 }
 """Config that a folder hands down → what says what is wrong with a value, and the remedy; ``None`` for nothing."""
 FOLDER_NAMES = ("middleware", "public", *INHERITED)
 """Names of a ``middleware.py`` that mean something."""
-_ROUTE_NAMES = ("name", "openapi", *CACHE_NAMES)
+_ROUTE_NAMES = ("name", "openapi", *VALIDATOR_NAMES, *CACHE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

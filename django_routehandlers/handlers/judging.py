@@ -18,6 +18,7 @@ from django_routehandlers.handlers.cached_get import CachedGet
 from django_routehandlers.handlers.cross_origin import RouteCors, route_cors
 from django_routehandlers.handlers.csrf_rules import CsrfRule
 from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.responses.conversion import no_content
@@ -37,10 +38,15 @@ class MethodTable:
     allow: str
     csrf: CsrfRule
     cors: RouteCors | None
+    guard: Preconditions | None
 
 
 def method_table(
-    handlers: Mapping[str, BoundHandler], cached: CachedGet | None, csrf: CsrfRule, cors: CORS | None
+    handlers: Mapping[str, BoundHandler],
+    cached: CachedGet | None,
+    csrf: CsrfRule,
+    cors: CORS | None,
+    guard: Preconditions | None = None,
 ) -> MethodTable:
     """Return the table of a route: its *handlers*, HEAD where it follows from GET, and what answers from the cache."""
     table = dict(handlers)
@@ -49,22 +55,8 @@ def method_table(
         table.setdefault("HEAD", table["GET"])
         if cached is not None:
             answers = {method: cached for method in ("GET", "HEAD") if table[method] is cached.handler}
-    return MethodTable(table, answers, ", ".join(sorted({*table, "OPTIONS"})), csrf, route_cors(cors, table))
-
-
-def user_of(request: HttpRequest) -> Any:
-    """Return the user of a request, in a thread."""
-    user = request.user
-    # Reading an attribute is what makes Django fetch the user; from here on it is there.
-    user.is_authenticated  # noqa: B018
-    return user
-
-
-async def auser_of(request: HttpRequest) -> Any:
-    """As ``user_of()``, on the event loop."""
-    auser = getattr(request, "auser", None)
-    # A middleware of the project's own may set only request.user, and may fetch it from a database.
-    return await (sync_to_async(user_of)(request) if auser is None else auser())
+    allow = ", ".join(sorted({*table, "OPTIONS"}))
+    return MethodTable(table, answers, allow, csrf, route_cors(cors, table), guard)
 
 
 async def ajudge(request: HttpRequest, segments: Mapping[str, Any], table: MethodTable) -> Judged:

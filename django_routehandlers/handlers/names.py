@@ -8,6 +8,8 @@ from types import ModuleType
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Names that make a function of a route file a handler."""
+VALIDATOR_NAMES = ("etag", "last_modified")
+"""Functions of a route file that say what a representation is known by."""
 
 
 def name_meant(name: str, known: Sequence[str]) -> str | None:

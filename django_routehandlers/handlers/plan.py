@@ -26,6 +26,8 @@ class Plan:
     """What the query string, header fields and cookies fill, in the order of the signature."""
     content: Content | None = None
     """What the request's content fills."""
+    given: frozenset[str] = frozenset()
+    """What the route fills from its own functions."""
 
     def read_segments(self, segments: Mapping[str, Any]) -> dict[str, Any]:
         """

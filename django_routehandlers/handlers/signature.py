@@ -5,7 +5,7 @@ The plan is made once, at start-up, from names and annotations; a request only r
 parameter that nothing can fill is a mistake of the developer, never a surprise of a request.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter
@@ -37,7 +37,7 @@ _WITHOUT_CONTENT = ("GET", "HEAD", "OPTIONS")
 
 
 def plan_handler(
-    handler: Handler, segments: Sequence[Segment], file: str, *, method: str
+    handler: Handler, segments: Sequence[Segment], file: str, *, method: str, given: Iterable[str] = ()
 ) -> tuple[Plan, tuple[Fault, ...]]:
     """
     Return the plan for a handler below *segments*, and what cannot be filled.
@@ -45,6 +45,7 @@ def plan_handler(
     Args:
         file: The route file: faults of functions written elsewhere have no line in it.
         method: The method that the handler answers.
+        given: Names that the route fills from functions of its file.
     """
     line = line_of(handler, file)
     try:
@@ -53,7 +54,8 @@ def plan_handler(
         return Plan(), (Fault("E040", line, f"the signature cannot be read: {error}.", "Write a function."),)
     if unknown := _says_nothing(handler, parameters):
         return Plan(), (Fault("E041", line, *unknown),)
-    draft = _Draft({segment.text: segment for segment in segments if segment.is_parameter}, method)
+    by_name = {segment.text: segment for segment in segments if segment.is_parameter}
+    draft = _Draft(by_name, method, frozenset(given) - by_name.keys())
     faults: list[Fault] = []
     for position, parameter in enumerate(parameters):
         try:
@@ -86,6 +88,8 @@ class _Draft:
 
     by_name: Mapping[str, Segment]
     method: str
+    given: frozenset[str]
+    taken: set[str] = field(default_factory=set[str])
     request: str | None = None
     segments: list[SegmentInput] = field(default_factory=list[SegmentInput])
     declared: list[Declared] = field(default_factory=list[Declared])
@@ -98,6 +102,9 @@ class _Draft:
             raise Unfillable("E041", what, f"Move {name} behind the slash.")
         if is_request:
             self._take_request(parameter, position)
+            return
+        if name in self.given:
+            self.taken.add(name)
             return
         if isinstance(annotation, Unresolved) and name != "params":
             what = f"the annotation {annotation.text!r} of {name!r} cannot be evaluated."
@@ -194,7 +201,7 @@ class _Draft:
                     content = one
         if form or files:
             content = FormBody(tuple(form), tuple(files))
-        return Plan(self.request, tuple(self.segments), user, tuple(values), content)
+        return Plan(self.request, tuple(self.segments), user, tuple(values), content, frozenset(self.taken))
 
 
 def _is_content(one: Declared) -> bool:

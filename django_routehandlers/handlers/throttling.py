@@ -20,8 +20,9 @@ from django_routehandlers.caching.counts import Counted
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.conf import get_config
 from django_routehandlers.handlers.cross_origin import is_preflight
+from django_routehandlers.handlers.current_user import auser_of, user_of
+from django_routehandlers.handlers.failures import Fail
 from django_routehandlers.handlers.functions import is_coroutine_function
-from django_routehandlers.handlers.judging import auser_of, user_of
 from django_routehandlers.policies.cache_status import CacheStatus
 from django_routehandlers.policies.client_address import client_network
 from django_routehandlers.policies.outcome import CacheOutcome, leave_outcome
@@ -41,7 +42,6 @@ from django_routehandlers.policies.throttle import (
 from django_routehandlers.responses.problems import ProblemDetails, ProblemResponse
 
 View = Callable[..., Any]
-Fail = Callable[[Exception, HttpRequest], HttpResponseBase]
 Client = str | None
 """What tells a client from all others; ``None`` where it is not counted."""
 

@@ -20,7 +20,7 @@ from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.conf import get_config
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import cached_get_of, policy_of
+from django_routehandlers.handlers.view_facts import cached_get_of, policy_of
 from django_routehandlers.listing.plain_request import default_hosts, default_language, make_request, run_as_request
 from django_routehandlers.responses.problems import Problem
 from django_routehandlers.routing.url_patterns import Served

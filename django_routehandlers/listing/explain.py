@@ -15,9 +15,9 @@ from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.utils.encoding import repercent_broken_unicode
 
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import handlers_of
 from django_routehandlers.handlers.functions import annotation_text
 from django_routehandlers.handlers.redirect import other_form
+from django_routehandlers.handlers.view_facts import handlers_of
 from django_routehandlers.listing.cache_answer import CacheAnswer, explain_cache
 from django_routehandlers.listing.mounts import NOWHERE, Mount
 from django_routehandlers.listing.near_misses import NearMiss, find_near_misses, unmatchable

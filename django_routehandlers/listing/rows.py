@@ -10,11 +10,17 @@ from dataclasses import dataclass
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.dispatch import config_of, handlers_of, middleware_of, policy_of, throttling_of_view
 from django_routehandlers.handlers.functions import line_of
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.provenance import Said
 from django_routehandlers.handlers.throttling import Throttling
+from django_routehandlers.handlers.view_facts import (
+    config_of,
+    handlers_of,
+    middleware_of,
+    policy_of,
+    throttling_of_view,
+)
 from django_routehandlers.listing.config_text import config_as_json
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json

@@ -18,10 +18,10 @@ from django_routehandlers.caching.cache import Cache
 from django_routehandlers.caching.inspection import forget_entry, inspect_entry
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.handlers.cached_get import CachedGet
-from django_routehandlers.handlers.dispatch import cached_get_of, view_within
 from django_routehandlers.handlers.inputs import Input
 from django_routehandlers.handlers.left_entry import entry_of
 from django_routehandlers.handlers.static_params import Params, StaticParams
+from django_routehandlers.handlers.view_facts import cached_get_of, view_within
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.plain_request import make_request
 from django_routehandlers.listing.rows import Filters, make_rows

@@ -16,16 +16,17 @@ from django.utils import translation
 
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import (
+from django_routehandlers.handlers.exports import is_documented
+from django_routehandlers.handlers.names import METHODS
+from django_routehandlers.handlers.view_facts import (
     csrf_rule_of,
     handlers_of,
     is_deprecated,
     middleware_of,
+    preconditions_of,
     security_of,
     throttling_of_view,
 )
-from django_routehandlers.handlers.exports import is_documented
-from django_routehandlers.handlers.names import METHODS
 from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
@@ -78,6 +79,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 operation_id=operation_id,
                 around=_around(entry.served.view, entry.method),
                 is_deprecated=is_deprecated(entry.served.view),
+                preconditions=preconditions_of(entry.served.view),
             )
         tags = sorted({tag_of(entry.served.route) for entry in entries})
         components: dict[str, Any] = {"schemas": schemas.used_by(paths)}

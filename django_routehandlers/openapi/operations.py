@@ -10,8 +10,10 @@ from typing import Any, cast
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Handler
+from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.openapi.answers import Around, responses_of
 from django_routehandlers.openapi.parameters import Object, path_parameters, request_body, value_parameters
+from django_routehandlers.openapi.preconditions import add_preconditions, precondition_parameters
 from django_routehandlers.openapi.schemas import Schemas
 from django_routehandlers.openapi.security import Schemes
 from django_routehandlers.openapi.templates import Template
@@ -33,6 +35,7 @@ def operation_of(
     operation_id: str,
     around: Around,
     is_deprecated: bool = False,
+    preconditions: Preconditions | None = None,
 ) -> Object:
     """
     Return the Operation Object of one handler at one path.
@@ -40,17 +43,23 @@ def operation_of(
     Args:
         around: What may answer in its place.
         is_deprecated: Whether its route is, whatever the handler says.
+        preconditions: What judges those of its requests; ``None`` where nothing does.
     """
     plan = handler.plan
     operation: Object = {"tags": [tag_of(route)], "operationId": operation_id}
     operation.update(_words(handler.function))
     if is_deprecated:
         operation["deprecated"] = True
-    if parameters := [*path_parameters(template.parameters, plan, schemas), *value_parameters(plan, schemas)]:
+    if parameters := [
+        *path_parameters(template.parameters, plan, schemas),
+        *value_parameters(plan, schemas),
+        *precondition_parameters(preconditions, method),
+    ]:
         operation["parameters"] = parameters
     if plan.content is not None:
         operation["requestBody"] = request_body(plan.content, schemas)
     operation["responses"] = responses_of(handler, method, template.parameters, schemas, around)
+    add_preconditions(operation["responses"], preconditions, method, schemas)
     if requirements := schemes.requirements(plan, around.security):
         operation["security"] = requirements
     return operation

@@ -1,8 +1,9 @@
-"""One product."""
+"""One product, which two people may not change at the same time without one of them noticing."""
 
+import hashlib
 from typing import Literal
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.http import Http404
 
@@ -18,6 +19,18 @@ def tags(id: Key) -> list[str]:
     return ["products", f"product-{id}"]
 
 
+async def etag(id: Key) -> str | None:
+    """Return what the state of a product is known by: of two states, two tags."""
+    product = await Product.objects.filter(pk=id).afirst()
+    return None if product is None else tag_of(product)
+
+
+def tag_of(product: Product) -> str:
+    """Return the entity tag of a product as it was read: it has no column that counts its versions."""
+    state = (product.name, str(product.price), product.stock)
+    return hashlib.blake2b(repr(state).encode(), digest_size=16).hexdigest()
+
+
 async def GET(id: Key) -> ProductOut:
     """Return a product."""
     product = await Product.objects.filter(pk=id).afirst()
@@ -26,14 +39,22 @@ async def GET(id: Key) -> ProductOut:
     return ProductOut.model_validate(product)
 
 
-async def PUT(id: Key, body: ProductIn) -> ProductOut:
+def PUT(id: Key, body: ProductIn, etag: str | None) -> ProductOut | JSONResponse[Conflict, Literal[412]]:
     """
     Replace a product's name, price and stock.
 
-    Its slug stays, so that links to it do.
+    Its slug stays, so that links to it do. With `If-Match` it is replaced only if nobody has changed it since.
     """
-    await Product.objects.filter(pk=id).aupdate(**body.model_dump())
-    return await GET(id)
+    with transaction.atomic():
+        # Locked: what If-Match was judged by may have changed since.
+        product = Product.objects.select_for_update().filter(pk=id).first()
+        if product is None:
+            raise Http404(f"There is no product {id}.")
+        if etag is not None and etag != tag_of(product):
+            return JSONResponse(Conflict(error="Somebody has changed the product since."), status=412)
+        Product.objects.filter(pk=id).update(**body.model_dump())
+        product.refresh_from_db()
+    return ProductOut.model_validate(product)
 
 
 async def DELETE(id: Key) -> JSONResponse[Conflict, Literal[409]] | None:

@@ -1,0 +1,102 @@
+"""
+Say what a representation is known by, and which requests have to say which one they mean.
+
+Sources: validators (RFC 9110, section 8.8), preconditions (section 13), 428 (RFC 6585, section 3).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from django.utils.http import http_date, parse_etags, parse_http_date_safe, quote_etag
+
+UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+"""Methods of which a precondition can be required."""
+
+# Characters of RFC 9110, section 8.8.3, but for the comma, at which Django splits a list of tags, and obsolete ones.
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x2b\x2d-\x7e]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What the current representation of a resource is known by; ``None`` where that is nothing."""
+
+    etag: str | None = None
+    """As the route file made it, quoted or not."""
+    last_modified: datetime | None = None
+    """Aware."""
+
+    @property
+    def entity_tag(self) -> str | None:
+        """The entity tag as it is sent, in its quotes."""
+        return None if self.etag is None else quote_etag(self.etag)
+
+    @property
+    def timestamp(self) -> int | None:
+        """Whole seconds since 1970: a date of HTTP has no fractions."""
+        return None if self.last_modified is None else int(self.last_modified.timestamp())
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields that tell of them."""
+        found = {"ETag": self.entity_tag}
+        if (timestamp := self.timestamp) is not None:
+            found["Last-Modified"] = http_date(timestamp)
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def checked_etag(value: object, label: str) -> str | None:
+    """
+    Return what ``etag()`` returned.
+
+    Raises:
+        TypeError: It is neither text nor ``None``.
+        ValueError: No entity tag is written so, or Django would not find it in a list of them.
+    """
+    if not isinstance(value, str | None):
+        raise TypeError(f"{label} returned {value!r}. It returns str, or None where there is no representation yet.")
+    if value is not None and _ETAG.fullmatch(quote_etag(value)) is None:
+        what = "An entity tag is of ASCII characters, without spaces, commas and double quotes in it"
+        raise ValueError(f"{label} returned {value!r}. {what} (RFC 9110, section 8.8.3).")
+    return value
+
+
+def checked_moment(value: object, label: str) -> datetime | None:
+    """
+    Return what ``last_modified()`` returned.
+
+    Raises:
+        TypeError: It is neither a datetime nor ``None``.
+        ValueError: It has no time zone.
+    """
+    if not isinstance(value, datetime | None):
+        raise TypeError(f"{label} returned {value!r}. It returns a datetime with a time zone, or None.")
+    if value is not None and value.utcoffset() is None:
+        raise ValueError(f"{label} returned {value!r}, which has no time zone. Make it aware: timezone.make_aware().")
+    return None if value is None else value.astimezone(UTC)
+
+
+def required_methods(value: object) -> frozenset[str] | None:
+    """Return the methods that ``require_precondition`` means; ``None`` where it means nothing."""
+    if isinstance(value, bool):
+        return frozenset(UNSAFE_METHODS) if value else frozenset()
+    if not isinstance(value, list | tuple):
+        return None
+    names = frozenset(cast("Iterable[object]", value))
+    return cast("frozenset[str]", names) if names <= frozenset(UNSAFE_METHODS) else None
+
+
+def has_precondition(meta: Mapping[str, Any], *, by_date: bool) -> bool:
+    """
+    Return whether a request says on which state of the resource it is based, so that it can be judged.
+
+    Args:
+        meta: The fields, under the keys of ``request.META``.
+        by_date: Whether it has dates of modification.
+    """
+    # Other tags in If-None-Match say on which states it is not based.
+    if "HTTP_IF_MATCH" in meta or parse_etags(meta.get("HTTP_IF_NONE_MATCH", "")) == ["*"]:
+        return True
+    return by_date and parse_http_date_safe(meta.get("HTTP_IF_UNMODIFIED_SINCE", "")) is not None
