@@ -88,22 +88,32 @@ def serve_route(
     cached, policy, wrong = _cache(route, exports, handlers, config, guard)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
     layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
-    csrf = nearest("csrf", places, config.CSRF)
-    cors = nearest("cors", places, config.CORS)
-    fields = _fields(route, places, found)
-    security = nearest("security", places, config.SECURITY)
     if layers == [] and nearest("security", places, None) is not None and asks_nobody(handlers.values()):
         what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
         remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
         found.append(Mistake(route.file, 0, "W121", route.id, what, remedy))
-    said: dict[str, Any] = {"csrf": csrf, "cors": cors, "fields": fields, "security": security, "guard": guard}
-    said["throttling"] = nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None
-    said["challenge"] = challenge_for(handlers.values(), security, realm_of(config.OPENAPI_INFO.get("title", "API")))
-    views = make_view(handlers, module.__name__, cached, policy, layers=layers, **said)
+    around_it = _around(handlers, places, config)
+    around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
+    views = make_view(handlers, module.__name__, cached, policy, **around_it)
     said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
     note_config((views.view, views.on_loop, views.in_thread), said_by)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+
+
+def _around(
+    handlers: Mapping[str, BoundHandler], places: Sequence[Mapping[str, Any]], config: Config
+) -> dict[str, Any]:
+    """Return what the nearest place says of what is around the handlers."""
+    security = nearest("security", places, config.SECURITY)
+    realm = realm_of(config.OPENAPI_INFO.get("title", "API"))
+    return {
+        "csrf": nearest("csrf", places, config.CSRF),
+        "cors": nearest("cors", places, config.CORS),
+        "throttling": nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None,
+        "security": security,
+        "challenge": challenge_for(handlers.values(), security, realm),
+    }
 
 
 def _fields(route: Route, places: Sequence[Mapping[str, Any]], found: list[Mistake]) -> Fields:

@@ -68,23 +68,20 @@ def make_view(
 
     Args:
         handlers: Method → handler, as the route file defines them.
-        module: Name of the route's module, under which listings, logs and profilers show the view.
+        module: Name of the route's module, under which logs show the view.
         cached: What answers GET and automatic HEAD in the place of the handler.
-        policy: What listings and checks say of the cache; ``None`` where there is no GET.
+        policy: What listings say of the cache; ``None`` where there is no GET.
         layers: The middleware around the route, outermost first.
-        csrf: Name of the rule by which unsafe requests are judged.
-        cors: Which other origins the route answers; ``None`` for none.
+        csrf, cors: Name of the rule for unsafe requests; which other origins are answered, ``None`` for none.
         fields: Those of all of its responses.
         throttling: How often a client may ask; ``None`` for any number.
-        security: How its clients prove who they are, as far as somebody says so.
-        challenge: What a 401 of the route asks for.
+        security, challenge: How its clients prove who they are, and what a 401 asks for.
         guard: What judges preconditions; ``None``: nothing does before the handler runs.
     """
     whole = method_table(handlers, cached, CSRF_RULES[csrf], cors, guard)
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
-    around |= {"route_security": security, "route_challenge": challenge, "preconditions": guard}
     about: dict[str, Any] = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
-    about["throttling"] = throttling
+    about.update(route_security=security, route_challenge=challenge, throttling=throttling, preconditions=guard)
     if whole.cached and (layers or throttling is not None):
         about["within"] = sync_view(whole)
     return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)

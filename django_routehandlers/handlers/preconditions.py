@@ -211,8 +211,8 @@ def _has_conditions(request: HttpRequest) -> bool:
 
 def _failed(found: Validators, detail: str, *, is_logged: bool) -> Refusal:
     refusal = Refusal(412, detail=detail, headers=found.fields)
-    # get_conditional_response() has logged it, in the words that Django would use again.
-    vars(refusal.response)["_has_been_logged"] = is_logged
+    # By get_conditional_response().
+    refusal.is_logged = is_logged
     return refusal
 
 

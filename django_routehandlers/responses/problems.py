@@ -141,6 +141,17 @@ class Problem(Exception):
 class Refusal(Problem):
     """A request that we refuse, before or beside the project's own code."""
 
+    is_logged = False
+    """Whether its answer is in the log already, in the words that Django would use."""
+
+    def response(self) -> ProblemResponse:
+        """Return the answer, which is logged once."""
+        response = super().response()
+        if self.is_logged:
+            # As log_response() marks what it has logged.
+            vars(response)["_has_been_logged"] = True
+        return response
+
 
 def problem_for_exception(error: Exception) -> ProblemResponse | None:
     """
