@@ -51,7 +51,7 @@ FIXTURES = """
 
 
     @pytest.mark.parametrize("number", range(4))
-    def test_cache_is_of_the_test(number, route_client, route_cache, transactional_db):
+    def test_cache_is_of_the_test(number, route_client, route_cache, db):
         path = "routes:api-count"
         route_cache.assert_miss(route_client.get(path))
         route_cache.assert_hit(route_client.get(path))
