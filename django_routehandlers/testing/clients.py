@@ -5,7 +5,8 @@ All that a ``Client`` and an ``AsyncClient`` have is there: cookies, ``force_log
 ``follow=``, and the exceptions of handlers, which are raised in the test.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import wraps
 from typing import Any, Final, Generic, TypeVar
 
 from django.test import AsyncClient, Client
@@ -182,6 +183,26 @@ class RouteClient(_Requests[RouteResponse], Client):  # pyright: ignore[reportIn
         return extended(super().request(**request), RouteResponse)
 
 
+_Kind = TypeVar("_Kind", bound=type)
+
+
+def _awaited(kind: _Kind) -> _Kind:
+    """Make coroutine functions of the methods of ``_Requests``, as which ``async_to_sync()`` and its kin know them."""
+    for name, method in vars(_Requests).items():
+        if not name.startswith("_"):
+            setattr(kind, name, _coroutine_function(method))
+    return kind
+
+
+def _coroutine_function(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        return await method(*args, **kwargs)
+
+    return send
+
+
+@_awaited
 class AsyncRouteClient(  # pyright: ignore[reportIncompatibleMethodOverride]
     _Requests[Coroutine[Any, Any, AsyncRouteResponse]], AsyncClient
 ):

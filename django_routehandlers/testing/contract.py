@@ -5,6 +5,7 @@ Needs the package schemathesis, 4.10 or later, which is imported when the schema
 """
 
 import json
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -58,11 +59,22 @@ def contract_schema(application: Any = None, *, host: str = "testserver") -> "Ba
     found = build_document(table, find_mounts(get_resolver(get_urlconf())) or (NOWHERE,), get_config())
     _read_lines()
     schema = openapi.from_dict(json.loads(encode_json(found)))
-    schema.app = WSGIHandler() if application is None else application
+    schema.app = _asked_by(host, WSGIHandler() if application is None else application)
     config: Any = schema.config
     config.checks.update(included_check_names=[*_CHECKS])
     config.update(base_url=f"http://{host}")
     return schema
+
+
+def _asked_by(host: str, application: Any) -> Any:
+    """Return an application that is asked by *host*: schemathesis asks those of WSGI by ``localhost``."""
+    if iscoroutinefunction(application) or iscoroutinefunction(type(application).__call__):
+        return application
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        return application({**environ, "HTTP_HOST": host}, start_response)
+
+    return answer
 
 
 def _read_lines() -> None:
