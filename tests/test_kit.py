@@ -1,6 +1,7 @@
 """The test kit: clients, calls of handlers, the route cache of a test, pages of other origins, changes of threads."""
 
 import asyncio
+import unittest
 from collections.abc import Callable
 from datetime import date
 from importlib import import_module
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import Http404, HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, SimpleTestCase
 from django.urls import NoReverseMatch
 from pydantic import BaseModel
 
@@ -23,12 +25,14 @@ from django_routehandlers.testing import (
     AsyncRouteClient,
     BrowserClient,
     RouteClient,
+    RouteTestMixin,
     UnexpectedResponse,
     acall,
     assert_cors_allowed,
     assert_cors_refused,
     assert_num_hops,
     call,
+    contract_schema,
     route_cache,
     route_handler,
 )
@@ -202,7 +206,8 @@ INPUTS = """
     from typing import Annotated, Literal
 
     from django.contrib.auth.models import User
-    from django.core.files.uploadedfile import UploadedFile
+    from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import UploadedFile
     from django.http import Http404
     from django_routehandlers import Cookie, Form, Header, after
     from pydantic import BaseModel
@@ -293,7 +298,6 @@ def test_call_does_after_what_the_handler_deferred(inputs: Callable[..., Any], s
 
 def test_call_takes_a_request_in_the_place_of_inputs(inputs: Callable[..., Any]) -> None:
     request = RequestFactory().patch("/x", "text=b", content_type="application/x-www-form-urlencoded")
-    request.user = AnonymousUser()
     assert call(route_handler("routes:items-id", "PATCH"), request=request, id=3).json() == ["PATCH", "b", ""]
     with pytest.raises(TypeError, match="text and request= are both given"):
         inputs("PATCH", request=request, id=3, text="c")
@@ -368,6 +372,9 @@ def test_route_cache_is_on_empty_and_of_one_test(counted: Site) -> None:
             cache.assert_hit(second)
             cache.assert_bypassed(client.get("/live"))
             cache.assert_stored("/count?utm=3")
+            cache.assert_stored("routes:count")
+            # By another scheme it is another URL.
+            cache.assert_not_stored("/count", secure=True)
             cache.assert_not_stored("/count?page=2")
             cache.assert_not_stored("/count?page=x")
             cache.assert_not_stored("/live")
@@ -595,3 +602,44 @@ def test_hops_of_a_client_are_counted_in_sync_code(site: Site) -> None:
     with assert_num_hops(1) as hops:
         RouteClient().get("/a")
     assert hops.names == ["builtins.len"]
+
+
+# Test cases, and the contract
+
+
+def test_mixin_gives_a_test_case_clients_and_a_cache_that_end_with_it(counted: Site) -> None:
+    class CountTest(RouteTestMixin, SimpleTestCase):
+        def runTest(self) -> None:
+            cache = self.use_route_cache()
+            assert self.route_client.get("/count").parse(int) == 1
+            cache.assert_hit(asyncio.run(_awaited(self.aroute_client.get("routes:count"))))
+            assert self.route_client is self.route_client
+
+    result = unittest.TestResult()
+    CountTest().run(result)
+    assert (result.testsRun, result.failures, result.errors) == (1, [], [])
+    assert RouteClient().get("/count").json() != RouteClient().get("/count").json()
+
+
+def test_contract_is_asked_by_a_host_of_the_project(site: Site) -> None:
+    site.settings.ALLOWED_HOSTS = ["api.example.com"]
+    site.settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+    site.serve({"a/route.py": "def GET(request) -> str:\n    return request.get_host()\n"})
+    for given, host in ({}, "testserver"), ({"host": "api.example.com"}, "api.example.com"):
+        site.settings.ALLOWED_HOSTS = [host]
+        (operation,) = (one.ok() for one in contract_schema(**given).get_all_operations())
+        response = operation.Case().call_and_validate()
+        assert (response.status_code, response.json()) == (200, host)
+    with pytest.raises(ImproperlyConfigured, match=r"ALLOWED_HOSTS is \['api.example.com'\]"):
+        contract_schema(host="other.example.com")
+
+
+def test_contract_finds_an_answer_that_is_not_in_the_document(site: Site) -> None:
+    route = "from django.http import HttpResponse\ndef GET(request) -> str:\n    return HttpResponse(status=418)\n"
+    site.serve({"a/route.py": route})
+    site.settings.ROUTEHANDLERS = {"VALIDATE_RESPONSES": False}
+    (operation,) = (one.ok() for one in contract_schema().get_all_operations())
+    # Answers that are no success are problems, the document says.
+    with pytest.raises(ExceptionGroup, match="1 distinct failure") as found:
+        operation.Case().call_and_validate()
+    assert [type(error).__name__ for error in found.value.exceptions] == ["UndefinedContentType"]

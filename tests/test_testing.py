@@ -654,6 +654,16 @@ def test_plugin_imports_nothing_of_django(project: pytest.Pytester) -> None:
     project.runpytest_subprocess("-q").assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(("package", "modules"), [("pytest", ["plugin.py"]), ("schemathesis", [])])
+def test_only_the_plugin_imports_pytest_and_nothing_schemathesis(package: str, modules: list[str]) -> None:
+    """Not at once, that is: what is asked for may need it."""
+    room = ROOT / "django_routehandlers/testing"
+    found = {
+        path.name: re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE) for path in room.glob("*.py")
+    }
+    assert [name for name, imported in found.items() if package in imported] == modules
+
+
 def names_in(section: str) -> list[str]:
     """Return what the first cells of a table of the reference name, as it is written there."""
     page = (ROOT / "docs/reference/testing.md").read_text(encoding="utf-8")

@@ -135,7 +135,7 @@ class _Call:
             raise TypeError(
                 f"{bound.label}: {', '.join(rest)} and request= are both given. Write them into the request."
             )
-        _log_in(made, user, is_made=request is None)
+        _log_in(made, user)
         return cls(served, method, bound, segments, made, user)
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -161,10 +161,10 @@ class _Call:
         return extended(response, kind)
 
 
-def _log_in(request: HttpRequest, user: Any, *, is_made: bool) -> None:
-    if user is None and not (is_made and apps.is_installed("django.contrib.auth")):
-        return
+def _log_in(request: HttpRequest, user: Any) -> None:
     if user is None:
+        if hasattr(request, "user") or not apps.is_installed("django.contrib.auth"):
+            return
         from django.contrib.auth.models import AnonymousUser
 
         user = AnonymousUser()

@@ -4,10 +4,9 @@ Give a test a route cache of its own, and tell what it did with a response.
 What happened is read off the response itself, as the route left it: no middleware has to write it down.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.conf import settings
@@ -21,8 +20,10 @@ from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.inspection import inspect_entry
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.listing.plain_request import default_language, run_as_request
 from django_routehandlers.policies.outcome import CacheOutcome
 from django_routehandlers.responses.problems import Refusal
+from django_routehandlers.testing.clients import url_of
 from django_routehandlers.testing.sent import request_of, where
 
 _REMEDIES = {
@@ -75,21 +76,24 @@ class RouteCache:
         if outcome.status.fwd not in ("bypass", "method"):
             raise AssertionError(f"{where(response)}: it was to pass the cache by, and it is {_told(outcome)}")
 
-    def assert_stored(self, path: str, **fields: str) -> None:
+    def assert_stored(self, path: str, *, params: Mapping[str, Any] | None = None, **options: Any) -> None:
         """
         Fail unless the next GET of *path* would be answered by an entry. Nothing is run for it.
 
         Args:
-            path: With its query string.
-            fields: As of Django's ``RequestFactory``: ``headers=`` is of use where they are part of the key.
+            path: With its query string; or the URL name of a route, with *params*, as for a ``RouteClient``.
+            options: As of Django's ``RequestFactory.get()``: the scheme (``secure=True``) is part of the key, and
+                fields (``headers=``) may be.
         """
-        if (state := self._state(path, **fields)) not in ("fresh", "stale"):
-            raise AssertionError(f"GET {path}: the route cache has no entry for it: {state}.")
+        url = url_of(path, params)
+        if (state := self._state(url, options)) not in ("fresh", "stale"):
+            raise AssertionError(f"GET {url}: the route cache has no entry for it: {state}.")
 
-    def assert_not_stored(self, path: str, **fields: str) -> None:
+    def assert_not_stored(self, path: str, *, params: Mapping[str, Any] | None = None, **options: Any) -> None:
         """Fail where the next GET of *path* would be answered by an entry. See ``assert_stored()``."""
-        if (state := self._state(path, **fields)) in ("fresh", "stale"):
-            raise AssertionError(f"GET {path}: the route cache has an entry for it, which is {state}.")
+        url = url_of(path, params)
+        if (state := self._state(url, options)) in ("fresh", "stale"):
+            raise AssertionError(f"GET {url}: the route cache has an entry for it, which is {state}.")
 
     def _outcome(self, response: HttpResponseBase) -> CacheOutcome:
         # Of the request: a 304, or what a middleware made anew, is another response.
@@ -98,17 +102,20 @@ class RouteCache:
             raise AssertionError(f"{where(response)}: no route answered, so that there is nothing to say of its cache.")
         return outcome
 
-    def _state(self, path: str, **fields: Any) -> str:
-        request = RequestFactory().get(path, **fields)
-        match = get_resolver().resolve(urlsplit(request.path_info).path)
-        request.resolver_match = match
-        if (cached := cached_get_of(match.func)) is None:
-            return "its route is dynamic"
-        try:
-            wanted = cached.wanted(request, match.kwargs)
-        except (Http404, Refusal) as error:
-            return f"it is refused ({type(error).__name__})"
-        return "the cache is off" if wanted is None else inspect_entry(current_cache(), wanted).state
+    def _state(self, path: str, options: Mapping[str, Any]) -> str:
+        request: Any = RequestFactory().get(path, **options)
+
+        def look() -> str:
+            request.resolver_match = match = get_resolver().resolve(request.path_info)
+            if (cached := cached_get_of(match.func)) is None:
+                return "its route is dynamic"
+            try:
+                wanted = cached.wanted(request, match.kwargs)
+            except (Http404, Refusal) as error:
+                return f"it is refused ({type(error).__name__})"
+            return "the cache is off" if wanted is None else inspect_entry(current_cache(), wanted).state
+
+        return run_as_request(look, language=default_language())
 
 
 @contextmanager
