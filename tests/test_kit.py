@@ -206,8 +206,7 @@ INPUTS = """
     from typing import Annotated, Literal
 
     from django.contrib.auth.models import User
-    from django.core.exceptions import ImproperlyConfigured
-from django.core.files.uploadedfile import UploadedFile
+    from django.core.files.uploadedfile import UploadedFile
     from django.http import Http404
     from django_routehandlers import Cookie, Form, Header, after
     from pydantic import BaseModel
@@ -621,7 +620,7 @@ def test_mixin_gives_a_test_case_clients_and_a_cache_that_end_with_it(counted: S
     assert RouteClient().get("/count").json() != RouteClient().get("/count").json()
 
 
-def test_contract_is_asked_by_a_host_of_the_project(site: Site) -> None:
+def test_contract_is_asked_by_a_host_of_the_project(site: Site, db: None) -> None:
     site.settings.ALLOWED_HOSTS = ["api.example.com"]
     site.settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
     site.serve({"a/route.py": "def GET(request) -> str:\n    return request.get_host()\n"})
@@ -634,7 +633,7 @@ def test_contract_is_asked_by_a_host_of_the_project(site: Site) -> None:
         contract_schema(host="other.example.com")
 
 
-def test_contract_finds_an_answer_that_is_not_in_the_document(site: Site) -> None:
+def test_contract_finds_an_answer_that_is_not_in_the_document(site: Site, db: None) -> None:
     route = "from django.http import HttpResponse\ndef GET(request) -> str:\n    return HttpResponse(status=418)\n"
     site.serve({"a/route.py": route})
     site.settings.ROUTEHANDLERS = {"VALIDATE_RESPONSES": False}
