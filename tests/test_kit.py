@@ -147,10 +147,11 @@ def test_client_asks_by_url_name_and_params_or_by_path(kit: Ask) -> None:
         kit("post", "/products", {"name": "Elm"}, json={"name": "Elm"})
 
 
-def test_client_follows_redirects_as_djangos_does(site: Site) -> None:
-    site.serve({"products/[id]/route.py": PRODUCT.format(kind="def")})
-    response = RouteClient().get("/products/7/", follow=True)
+def test_client_follows_the_redirect_of_a_slash_too_many(kit: Ask) -> None:
+    response = kit("get", "/products/7/", follow=True)
     assert (response.redirect_chain, response.parse(Product).price) == ([("/products/7", 308)], 7)
+    response = kit("post", "/products/", json=Product(name="Elm"), follow=True)
+    assert (response.redirect_chain, response.parse(Product).name) == ([("/products", 308)], "Elm")
 
 
 def test_problem_is_read_with_its_errors(kit: Ask) -> None:
