@@ -19,11 +19,11 @@ from pydantic import BaseModel
 
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
-from django_routehandlers.responses.problems import Problem
 from django_routehandlers.testing import (
     AsyncBrowserClient,
     AsyncRouteClient,
     BrowserClient,
+    ReceivedProblem,
     RouteClient,
     RouteTestMixin,
     UnexpectedResponse,
@@ -157,7 +157,22 @@ def test_client_follows_the_redirect_of_a_slash_too_many(kit: Ask) -> None:
 def test_problem_is_read_with_its_errors(kit: Ask) -> None:
     problem = kit("post", "/products?", json={"price": "x"}).problem
     assert (problem.status, [one["pointer"] for one in problem.errors]) == (422, ["#/name", "#/price"])
-    assert kit("get", "/products/404").problem == Problem(title="Not Found", status=404, detail="Gone.")
+    assert kit("get", "/products/404").problem == ReceivedProblem(title="Not Found", status=404, detail="Gone.")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"title": 1, "status": "x", "balance": 30}', ReceivedProblem(status=400, members={"balance": 30})),
+        (b"{", None),
+    ],
+)
+def test_problem_of_others_is_read_as_rfc_9457_says(
+    site: Site, content: bytes, expected: ReceivedProblem | None
+) -> None:
+    answer = f"HttpResponse({content!r}, 'application/problem+json', 400)"
+    site.serve({"a/route.py": f"from django.http import HttpResponse\ndef GET(request):\n    return {answer}\n"})
+    assert RouteClient().get("/a").problem == expected
 
 
 def test_exception_of_a_handler_is_raised_as_djangos_client_does(kit: Ask) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from django_routehandlers.testing.events import ReceivedEvent
     from django_routehandlers.testing.failures import BrokenStream, StreamError, StreamTimeout
     from django_routehandlers.testing.hops import CountedHops, assert_num_hops
+    from django_routehandlers.testing.received_problem import ReceivedProblem
     from django_routehandlers.testing.replies import AsyncRouteResponse, RouteResponse, UnexpectedResponse
     from django_routehandlers.testing.route_caching import RouteCache, route_cache
     from django_routehandlers.testing.streams import (
@@ -38,6 +39,7 @@ __all__ = [
     "BrowserClient",
     "CountedHops",
     "ReceivedEvent",
+    "ReceivedProblem",
     "RecordStream",
     "RouteCache",
     "RouteClient",
@@ -81,6 +83,7 @@ _MODULES = {
     "CountedHops": "hops",
     "assert_num_hops": "hops",
     "AsyncRouteResponse": "replies",
+    "ReceivedProblem": "received_problem",
     "RouteResponse": "replies",
     "UnexpectedResponse": "replies",
     "RouteCache": "route_caching",

@@ -12,9 +12,9 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from pydantic import TypeAdapter, ValidationError
 
-from django_routehandlers.responses.problems import Problem
 from django_routehandlers.testing.events import ReceivedEvent
-from django_routehandlers.testing.sent import where
+from django_routehandlers.testing.received_problem import ReceivedProblem, problem_of
+from django_routehandlers.testing.sent import media_type, where
 from django_routehandlers.testing.streams import aread_events, aread_records, read_events, read_records
 
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ class RouteResponse(HttpResponse):
     None is ever made: the attributes are put on the response of the handler, whatever its class.
     """
 
-    problem: Problem | None
+    problem: ReceivedProblem | None
     """The problem (RFC 9457) that the response is; ``None`` where it is none."""
 
     def json(self, **kwargs: Any) -> Any:
@@ -65,7 +65,7 @@ class RouteResponse(HttpResponse):
 class AsyncRouteResponse(HttpResponse):
     """What an ``AsyncRouteClient`` returns. See ``RouteResponse``."""
 
-    problem: Problem | None
+    problem: ReceivedProblem | None
     """The problem (RFC 9457) that the response is; ``None`` where it is none."""
 
     def json(self, **kwargs: Any) -> Any:
@@ -108,28 +108,6 @@ def extended(response: HttpResponseBase, kind: type[_Response]) -> _Response:
     return cast("_Response", response)
 
 
-def problem_of(response: HttpResponseBase) -> Problem | None:
-    """
-    Return the problem that a response is; ``None`` where it is none.
-
-    Source: RFC 9457, section 3.1: what a member has of another type than its own counts for nothing.
-    """
-    if not isinstance(response, HttpResponse) or media_type(response) != "application/problem+json":
-        return None
-    try:
-        members: dict[str, Any] = json.loads(response.content)
-    except ValueError:
-        return None
-    status = members.get("status")
-    return Problem(
-        type=_text(members.get("type")) or "about:blank",
-        title=_text(members.get("title")) or "",
-        status=status if isinstance(status, int) else response.status_code,
-        detail=_text(members.get("detail")),
-        errors=tuple(members.get("errors") or ()),
-    )
-
-
 def parsed(response: HttpResponseBase, kind: type[_T], status: int | None) -> _T:
     """Return the content of *response* as *kind*. See ``RouteResponse.parse()``."""
     code = response.status_code
@@ -150,15 +128,6 @@ def parsed(response: HttpResponseBase, kind: type[_T], status: int | None) -> _T
         raise UnexpectedResponse(
             f"{where(response)}: the content is no {_name(kind)}: {error}. {_show(response)}"
         ) from error
-
-
-def media_type(response: HttpResponseBase) -> str:
-    """Return the media type of a response, without its parameters."""
-    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _show(response: HttpResponseBase) -> str:

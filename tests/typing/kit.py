@@ -6,11 +6,11 @@ from django.http import HttpResponse
 from django.test import SimpleTestCase, TestCase
 from pydantic import BaseModel
 
-from django_routehandlers.responses.problems import Problem
 from django_routehandlers.testing import (
     AsyncRouteClient,
     BrowserClient,
     ReceivedEvent,
+    ReceivedProblem,
     RouteCache,
     RouteClient,
     RouteTestMixin,
@@ -29,7 +29,7 @@ def test_of_a_client(route_client: RouteClient, browser_client: type[BrowserClie
     response = route_client.post("routes:api-products", json=Product(name="Oak"), headers={"X-Plan": "a"})
     assert_type(response.parse(Product, status=201), Product)
     assert_type(route_client.get("/api/products").parse(list[Product]), list[Product])
-    assert_type(response.problem, Problem | None)
+    assert_type(response.problem, ReceivedProblem | None)
     assert_type(response.lines(3), list[Any])
     assert_type(response.events(), list[ReceivedEvent])
     as_django_has_it: HttpResponse = response
