@@ -1,6 +1,7 @@
 """The readers of streams for tests of routes: whole, one by one, in time, and how they end."""
 
 import asyncio
+import inspect
 import json
 import pickle
 import re
@@ -580,7 +581,18 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-FIXTURES = ["aread_events", "aread_records", "read_events", "read_records"]
+FIXTURES = [
+    "abrowser_client",
+    "aread_events",
+    "aread_records",
+    "aroute_client",
+    "assert_num_hops",
+    "browser_client",
+    "read_events",
+    "read_records",
+    "route_cache",
+    "route_client",
+]
 
 
 @pytest.mark.servers
@@ -642,10 +654,60 @@ def test_plugin_imports_nothing_of_django(project: pytest.Pytester) -> None:
     project.runpytest_subprocess("-q").assert_outcomes(passed=1)
 
 
-def test_names_and_fixtures_are_in_the_reference() -> None:
+@pytest.mark.parametrize(("package", "modules"), [("pytest", ["plugin.py"]), ("schemathesis", [])])
+def test_only_the_plugin_imports_pytest_and_nothing_schemathesis(package: str, modules: list[str]) -> None:
+    """Not at once, that is: what is asked for may need it."""
+    room = ROOT / "django_routehandlers/testing"
+    found = {
+        path.name: re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE) for path in room.glob("*.py")
+    }
+    assert [name for name, imported in found.items() if package in imported] == modules
+
+
+def names_in(section: str) -> list[str]:
+    """Return what the first cells of a table of the reference name, as it is written there."""
     page = (ROOT / "docs/reference/testing.md").read_text(encoding="utf-8")
-    assert [name for name in testing.__all__ if not re.search(rf"^(\| .*|## )`{name}\b", page, re.MULTILINE)] == []
-    assert sorted(re.findall(r"^\| `(\w+)` \| the function of that name \|$", page, re.MULTILINE)) == FIXTURES
+    found = re.search(rf"^## {section}\n(.+?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found is not None, section
+    cells = re.findall(r"^\| ([^|]+) \|", found[1], re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_fixtures_are_in_the_reference() -> None:
+    assert sorted(names_in("Fixtures")) == FIXTURES
+
+
+def test_names_are_in_the_reference_with_their_signatures() -> None:
+    written = {name.partition("(")[0]: name for name in names_in("Names")}
+    assert sorted(written) == sorted(testing.__all__)
+    for name, shown in written.items():
+        if "(" in shown and "..." not in shown:
+            assert shown == f"{name}{unannotated(getattr(testing, name))}"
+
+
+@pytest.mark.parametrize(
+    ("section", "kinds"),
+    [
+        ("The route cache", [testing.RouteCache]),
+        ("Test cases", [testing.RouteTestMixin]),
+        ("Responses", [testing.RouteResponse, testing.AsyncRouteResponse]),
+    ],
+)
+def test_attributes_are_in_the_reference_with_their_signatures(section: str, kinds: list[type]) -> None:
+    written = {name.partition("(")[0]: name for name in (one.removeprefix("self.") for one in names_in(section))}
+    for kind in kinds:
+        members = {**kind.__annotations__, **vars(kind)}
+        assert sorted(written) == sorted(name for name in members if not name.startswith("_"))
+        for name, shown in written.items():
+            if "(" in shown and name != "json":
+                assert shown == f"{name}{unannotated(members[name]).replace('(self, ', '(').replace('(self)', '()')}"
+
+
+def unannotated(function: Callable[..., Any]) -> str:
+    """Return the parameters of a function, without their types."""
+    found = inspect.signature(function)
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in found.parameters.values()]
+    return str(found.replace(parameters=plain, return_annotation=inspect.Signature.empty))
 
 
 def test_names_are_those_that_are_listed() -> None:

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 
 from django_routehandlers.testing.failures import BrokenStream, StreamError, StreamTimeout, count
 from django_routehandlers.testing.parts import Clock, TimeUp, aclose, aread_parts, close, read_parts
+from django_routehandlers.testing.sent import where
 
 Item = TypeVar("Item")
 _Decoded = TypeVar("_Decoded", covariant=True)
@@ -77,7 +78,7 @@ class RecordStream(Generic[Item]):
             self._check(self.response)
             if _is_on_a_loop() and getattr(self.response, "is_async", False):
                 raise StreamError(
-                    f"{_where(self.response)}: a sync reader cannot read an async stream on the event loop. "
+                    f"{where(self.response)}: a sync reader cannot read an async stream on the event loop. "
                     "Use `async with` or an `aread_...` function."
                 )
         except StreamError:
@@ -131,7 +132,7 @@ class RecordStream(Generic[Item]):
             if not scope.expired():
                 raise
             message = (
-                f"{_where(self.response)}: the producer did not end within {self._clock.timeout:g} s of being closed. "
+                f"{where(self.response)}: the producer did not end within {self._clock.timeout:g} s of being closed. "
                 "Its `finally` must not wait for ever. Look at what it awaits there."
             )
             if error is None:
@@ -186,7 +187,7 @@ class RecordStream(Generic[Item]):
             raise stop
         record = self._ready.popleft()
         if not self._ready and (problem := self._decoder.problem(record)) is not None:
-            raise BrokenStream(_where(self.response), problem, self._taken)
+            raise BrokenStream(where(self.response), problem, self._taken)
         self._taken.append(record)
         return record
 
@@ -195,15 +196,15 @@ class RecordStream(Generic[Item]):
         match error:
             case TimeUp():
                 raise StreamTimeout(
-                    f"{_where(self._given)}: {count(self._taken)} came within {self._clock.timeout:g} s, and no "
+                    f"{where(self._given)}: {count(self._taken)} came within {self._clock.timeout:g} s, and no "
                     "more. A reader waits until the stream ends, or for as many records as `limit` says. Let the "
                     "producer yield, or give another `limit` or `timeout`."
                 ) from None
             case StreamError():
-                raise StreamError(f"{_where(self._given)}: {error}") from error.__cause__
+                raise StreamError(f"{where(self._given)}: {error}") from error.__cause__
             case _:
                 problem = self._decoder.problem(self._ready.popleft()) if self._ready else None
-                raise BrokenStream(_where(self._given), problem, self._taken) from error
+                raise BrokenStream(where(self._given), problem, self._taken) from error
 
     def _check(self, response: HttpResponseBase) -> None:
         """Raise a StreamError where *response* is not what was asked for."""
@@ -219,7 +220,7 @@ class RecordStream(Generic[Item]):
         else:
             return
         content = f"{response.content[:1000]!r}" if isinstance(response, HttpResponse) else "a stream, not read"
-        raise StreamError(f"{_where(response)}: {fault} Its content is {content}")
+        raise StreamError(f"{where(response)}: {fault} Its content is {content}")
 
 
 def _is_on_a_loop() -> bool:
@@ -228,11 +229,3 @@ def _is_on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _where(given: Given) -> str:
-    """Return the request's method and path; without one, the kind of the response."""
-    for name in ("wsgi_request", "asgi_request"):
-        if (request := getattr(given, name, None)) is not None:
-            return f"{request.method} {request.get_full_path()}"
-    return type(given).__name__

@@ -1,0 +1,137 @@
+"""
+Give a test a route cache of its own, and tell what it did with a response.
+
+What happened is read off the response itself, as the route left it: no middleware has to write it down.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.cache import caches
+from django.http import Http404
+from django.http.response import HttpResponseBase
+from django.test import RequestFactory, override_settings
+from django.urls import get_resolver
+
+from django_routehandlers.caching.current import current_cache
+from django_routehandlers.caching.inspection import inspect_entry
+from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.listing.plain_request import default_language, run_as_request
+from django_routehandlers.policies.outcome import CacheOutcome
+from django_routehandlers.responses.problems import Refusal
+from django_routehandlers.testing.clients import url_of
+from django_routehandlers.testing.sent import request_of, where
+
+_REMEDIES = {
+    "dynamic": "Its GET is dynamic: `manage.py show_routes` says why.",
+    "disabled": "The route cache is off. Use route_cache.",
+    "uncommitted": "It shows rows that are not committed, as those of a TestCase never are: use a TransactionTestCase.",
+    "session": "It shows what this connection alone sees: use a TransactionTestCase.",
+    "context": "A variable of CACHE_CONTEXT has a value that cannot be part of a key.",
+}
+
+
+class RouteCache:
+    """The route cache of one test: what it has done since the test began."""
+
+    @property
+    def hits(self) -> int:
+        """Requests that an entry answered, stale ones included."""
+        counts = current_cache().counters.read()
+        return counts["hits"] + counts["stale_hits"]
+
+    @property
+    def misses(self) -> int:
+        """Requests for which the handler ran, since there was no entry."""
+        return current_cache().counters.read()["misses"]
+
+    @property
+    def stored(self) -> int:
+        """Entries that were made."""
+        return current_cache().counters.read()["stored"]
+
+    def assert_hit(self, response: HttpResponseBase) -> None:
+        """
+        Fail unless an entry answered, and no handler was waited for.
+
+        Raises:
+            AssertionError: It was not so; the message has what the cache did, and why.
+        """
+        if not (outcome := self._outcome(response)).status.hit:
+            raise AssertionError(f"{where(response)}: a hit was expected, and it is {_told(outcome)}")
+
+    def assert_miss(self, response: HttpResponseBase) -> None:
+        """Fail unless the cache was asked, had no entry, and the handler ran. See ``assert_hit()``."""
+        outcome = self._outcome(response)
+        if outcome.status.fwd not in ("uri-miss", "stale"):
+            raise AssertionError(f"{where(response)}: a miss was expected, and it is {_told(outcome)}")
+
+    def assert_bypassed(self, response: HttpResponseBase) -> None:
+        """Fail unless the cache had nothing to do with the response, as with those of dynamic routes."""
+        outcome = self._outcome(response)
+        if outcome.status.fwd not in ("bypass", "method"):
+            raise AssertionError(f"{where(response)}: it was to pass the cache by, and it is {_told(outcome)}")
+
+    def assert_stored(self, path: str, *, params: Mapping[str, Any] | None = None, **options: Any) -> None:
+        """
+        Fail unless the next GET of *path* would be answered by an entry. Nothing is run for it.
+
+        Args:
+            path: With its query string; or the URL name of a route, with *params*, as for a ``RouteClient``.
+            options: As of Django's ``RequestFactory.get()``: the scheme (``secure=True``) is part of the key, and
+                fields (``headers=``) may be.
+        """
+        url = url_of(path, params)
+        if (state := self._state(url, options)) not in ("fresh", "stale"):
+            raise AssertionError(f"GET {url}: the route cache has no entry for it: {state}.")
+
+    def assert_not_stored(self, path: str, *, params: Mapping[str, Any] | None = None, **options: Any) -> None:
+        """Fail where the next GET of *path* would be answered by an entry. See ``assert_stored()``."""
+        url = url_of(path, params)
+        if (state := self._state(url, options)) in ("fresh", "stale"):
+            raise AssertionError(f"GET {url}: the route cache has an entry for it, which is {state}.")
+
+    def _outcome(self, response: HttpResponseBase) -> CacheOutcome:
+        # Of the request: a 304, or what a middleware made anew, is another response.
+        outcome: CacheOutcome | None = getattr(request_of(response), "route_cache", None)
+        if outcome is None:
+            raise AssertionError(f"{where(response)}: no route answered, so that there is nothing to say of its cache.")
+        return outcome
+
+    def _state(self, path: str, options: Mapping[str, Any]) -> str:
+        request: Any = RequestFactory().get(path, **options)
+
+        def look() -> str:
+            request.resolver_match = match = get_resolver().resolve(request.path_info)
+            if (cached := cached_get_of(match.func)) is None:
+                return "its route is dynamic"
+            try:
+                wanted = cached.wanted(request, match.kwargs)
+            except (Http404, Refusal) as error:
+                return f"it is refused ({type(error).__name__})"
+            return "the cache is off" if wanted is None else inspect_entry(current_cache(), wanted).state
+
+        return run_as_request(look, language=default_language())
+
+
+@contextmanager
+def route_cache() -> Generator[RouteCache]:
+    """
+    Give the block a route cache of its own, in memory, which is on and empty, and yield what can be asked of it.
+
+    It overrides two settings: ``ROUTEHANDLERS["CACHE_ENABLED"]``, and the backend in ``CACHES`` that it is kept in.
+    """
+    backend = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": f"route-cache-{uuid4().hex}"}
+    own = {**caches.settings, get_config().CACHE: backend}
+    ours = {**getattr(settings, SETTING, {}), "CACHE_ENABLED": True}
+    with override_settings(CACHES=own, **{SETTING: ours}):
+        yield RouteCache()
+
+
+def _told(outcome: CacheOutcome) -> str:
+    status = outcome.status
+    return f"{status}. {_REMEDIES.get(status.detail or '', '')}".rstrip()
