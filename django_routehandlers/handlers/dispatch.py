@@ -67,8 +67,7 @@ def make_view(
     Return the views that answer a route.
 
     Args:
-        handlers: Method → handler, as the route file defines them.
-        module: Name of the route's module, under which logs show the view.
+        handlers, module: Method → handler, as the route file defines them, and the name of its module.
         cached: What answers GET and automatic HEAD in the place of the handler.
         policy: What listings say of the cache; ``None`` where there is no GET.
         layers: The middleware around the route, outermost first.
