@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 def write_config(text: str, folder: Path, certificate: Path, ports: dict[str, int]) -> Path:
-    """Write *text* as the servers of an nginx that keeps all its files in *folder*, on *ports* in the place of its own."""
+    """Write *text* as servers of an nginx that keeps its files in *folder*, on *ports* in the place of its own."""
     (folder / "cache").mkdir()
     if "server {" not in text:
         text = f"server {{\n{text}\n}}\n"
