@@ -136,12 +136,14 @@ def test_supported_versions_are_those_that_tox_tests() -> None:
     for pythons, djangos in re.findall(r"^    py\{?([\d, ]+)\}?-django\{?([\d, ]+)\}?$", config, re.MULTILINE):
         pairs |= set(itertools.product(re.findall(r"\d+", pythons), re.findall(r"\d+", djangos)))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = first_table(section(readme, "## Supported versions"))
     listed = {
         (python.replace(".", ""), django[:3].replace(".", ""))
-        for django, pythons in first_table(section(readme, "## Supported versions"))
+        for django, pythons in table
         for python in pythons.split(", ")
     }
     assert listed == pairs
+    assert first_table(section(read("versions.md"), "## Django and Python")) == table
 
 
 def test_links_of_the_readme_lead_to_files() -> None:
