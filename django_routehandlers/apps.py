@@ -21,6 +21,7 @@ from django_routehandlers.caching.invalidation import tables_written
 from django_routehandlers.caching.queries import install
 from django_routehandlers.checks import TAG, check_deployment, check_engine, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
+from django_routehandlers.documentation import linked
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.openapi.paths import find_clashes
 from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
@@ -31,6 +32,9 @@ from django_routehandlers.table import build_table
 
 RETRY_AFTER = 1.0
 """Seconds after which files that could not be imported are tried again, when somebody asks."""
+
+# Made once, since ready() may run twice, and Django registers another function once more.
+_ROUTES, _DEPLOYMENT, _ENGINE = linked(check_routes), linked(check_deployment), linked(check_engine)
 
 
 class RouteHandlersConfig(AppConfig):
@@ -50,9 +54,9 @@ class RouteHandlersConfig(AppConfig):
         self._lock = threading.RLock()
         self._building = False
         self.forget()
-        register(check_routes, TAG)
-        register(check_deployment, TAG, deploy=True)
-        register(check_engine, TAG, deploy=True)
+        register(_ROUTES, TAG)
+        register(_DEPLOYMENT, TAG, deploy=True)
+        register(_ENGINE, TAG, deploy=True)
         install(tables_written)
         uid = "django_routehandlers"
         setting_changed.connect(_setting_changed, dispatch_uid=uid)

@@ -1,11 +1,10 @@
 """The reference lists what the code has: settings, checks, options, names and versions, neither more nor less."""
 
-import ast
 import inspect
 import itertools
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from django.core.management import CommandParser, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
 import django_routehandlers
+from built_docs import ids_in_the_code
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.exports import CONFIG_NAMES
 from django_routehandlers.handlers.names import METHODS
@@ -66,16 +66,6 @@ def test_settings_are_listed_with_their_types_and_defaults() -> None:
 def test_each_setting_has_a_section() -> None:
     text = read("settings.md")
     assert [setting.name for setting in fields(Config) if not section(text, f"## `{setting.name}`").strip()] == []
-
-
-def ids_in_the_code() -> Iterator[str]:
-    """Yield the ids of checks that the package's source writes as strings."""
-    for path in (ROOT / "django_routehandlers").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found = re.fullmatch(r"\.?([EIW]\d{3})", node.value)
-                if found:
-                    yield found[1]
 
 
 def check_sections() -> dict[str, str]:
@@ -141,12 +131,14 @@ def test_supported_versions_are_those_that_tox_tests() -> None:
     for pythons, djangos in re.findall(r"^    py\{?([\d, ]+)\}?-django\{?([\d, ]+)\}?$", config, re.MULTILINE):
         pairs |= set(itertools.product(re.findall(r"\d+", pythons), re.findall(r"\d+", djangos)))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = first_table(section(readme, "## Supported versions"))
     listed = {
         (python.replace(".", ""), django[:3].replace(".", ""))
-        for django, pythons in first_table(section(readme, "## Supported versions"))
+        for django, pythons in table
         for python in pythons.split(", ")
     }
     assert listed == pairs
+    assert first_table(section(read("versions.md"), "## Django and Python")) == table
 
 
 def test_links_of_the_readme_lead_to_files() -> None:
