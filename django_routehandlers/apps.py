@@ -22,6 +22,7 @@ from django_routehandlers.caching.queries import install
 from django_routehandlers.checks import TAG, check_deployment, check_engine, check_routes
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.exceptions import Mistake
+from django_routehandlers.explorer.checks import check_explorer
 from django_routehandlers.openapi.paths import find_clashes
 from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
 from django_routehandlers.routing.misplaced import find_misspelt, find_uninstalled
@@ -53,6 +54,7 @@ class RouteHandlersConfig(AppConfig):
         register(check_routes, TAG)
         register(check_deployment, TAG, deploy=True)
         register(check_engine, TAG, deploy=True)
+        register(check_explorer, TAG)
         install(tables_written)
         uid = "django_routehandlers"
         setting_changed.connect(_setting_changed, dispatch_uid=uid)

@@ -154,9 +154,14 @@ def csrf_rule_of(view: View) -> str:
     return vars(view)["csrf_rule"]
 
 
+def fields_of(view: View) -> Fields:
+    """Return the fields that all responses of a view that ``make_view`` made have."""
+    return vars(view)["route_fields"]
+
+
 def is_deprecated(view: View) -> bool:
     """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
-    return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
+    return any(name == "Deprecation" for name, _ in fields_of(view))
 
 
 def view_within(view: View) -> View:
