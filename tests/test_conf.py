@@ -80,7 +80,7 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "E001",
                     f"ROUTEHANDLERS['{name}']",
                     f"must be a URL path or None, not {value}.",
-                    'Write "openapi.json" or None.',
+                    'Write "openapi/" or None.',
                 )
                 for name, value in (("OPENAPI_PATH", "1"), ("OPENAPI_UI_PATH", "False"))
             ]

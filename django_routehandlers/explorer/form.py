@@ -7,7 +7,7 @@ Made of the same plan that requests run, by the same parameters and schemas as t
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django_routehandlers.explorer.examples import example_of
 from django_routehandlers.handlers.bound import BoundHandler
@@ -95,7 +95,7 @@ def _segments(
         takes_rest = segment is not None and segment.takes_rest
         is_optional = segment is not None and segment.kind is SegmentKind.OPTIONAL_CATCH_ALL
         given = filled.get(parameter.name, "")
-        text = "/".join(map(str, given)) if isinstance(given, list) else str(given)
+        text = _text(given, "/")
         about = one["description"] if takes_rest else _about(one["schema"], one, schemas)
         yield Control(parameter.name, "text", about, not is_optional, text, takes_rest)
 
@@ -104,7 +104,7 @@ def _control(parameter: Mapping[str, Any], schemas: Schemas, filled: Mapping[str
     schema = schemas.followed(parameter["schema"])
     given = filled.get(parameter["name"], "")
     is_list = schema.get("type") == "array"
-    text = "\n".join(map(str, given)) if isinstance(given, list) else str(given)
+    text = _text(given, "\n")
     is_required = parameter.get("required", False)
     return Control(parameter["name"], "text", _about(schema, parameter, schemas), is_required, text, is_list=is_list)
 
@@ -127,9 +127,7 @@ def _content(content: Content, schemas: Schemas) -> ContentForm:
     return ContentForm(media_types, "")
 
 
-def _form_controls(
-    properties: Mapping[str, Schema], required: Iterable[str], schemas: Schemas
-) -> Iterator[Control]:
+def _form_controls(properties: Mapping[str, Schema], required: Iterable[str], schemas: Schemas) -> Iterator[Control]:
     for name, one in properties.items():
         schema = schemas.followed(one)
         is_list = schema.get("type") == "array"
@@ -138,6 +136,10 @@ def _form_controls(
         given = "" if kind == "file" or name not in required or is_list else example_of(schema, schemas)
         text = given if isinstance(given, str) else json.dumps(given)
         yield Control(name, kind, _about(schema, {}, schemas), name in required, text, is_list=is_list)
+
+
+def _text(given: object, glue: str) -> str:
+    return glue.join(map(str, cast("list[object]", given))) if isinstance(given, list) else str(given)
 
 
 def _json(value: object, indent: int | None = None) -> str:

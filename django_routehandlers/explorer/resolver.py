@@ -27,7 +27,7 @@ class ExplorerPages(URLResolver):
         self._found: tuple[Config | None, bool, list[URLPattern]] = (None, False, [])
 
     @property
-    def url_patterns(self) -> list[Any]:
+    def url_patterns(self) -> list[Any]:  # type: ignore[override]
         """The patterns, made anew when a setting has changed."""
         config, debug = get_config(), settings.DEBUG
         if self._found[0] is not config or self._found[1] is not debug:

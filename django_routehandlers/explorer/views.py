@@ -117,7 +117,9 @@ def _panel(
     if served is None or method not in handlers_of(served.view):
         raise Http404
     url = request.GET.get("url", "")
-    filled = _filled(_explain(request, url, table, resolver, mounts), served, url) if url else {}
+    filled: Mapping[str, Any] = {}
+    if url:
+        filled = _filled(_explain(request, url, table, resolver, mounts), served, url)
     return _route(request, served, method, mount, filled)
 
 
@@ -141,8 +143,10 @@ def _filled(found: Explanation, served: Served, url: str) -> Mapping[str, Any]:
     """Return the segments and query parameters that a URL of the route gives."""
     query = QueryDict(read_url(url)[1])
     answer = found.answer
-    segments = answer.parameters if isinstance(answer, RouteAnswer) and answer.served is served else {}
-    return {**{name: query.getlist(name) for name in query}, **segments}
+    filled: dict[str, Any] = {name: query.getlist(name) for name in query}
+    if isinstance(answer, RouteAnswer) and answer.served is served:
+        filled.update(answer.parameters)
+    return filled
 
 
 def _route(

@@ -59,9 +59,7 @@ class CacheAnswer:
     """``None`` where nothing is ever kept."""
 
 
-def explain_cache(
-    served: Served, url: str, path: str, query: str, *, is_server: bool = False
-) -> CacheAnswer | None:
+def explain_cache(served: Served, url: str, path: str, query: str, *, is_server: bool = False) -> CacheAnswer | None:
     """
     Return how the GET of a route is cached; ``None`` where it has none.
 

@@ -100,7 +100,7 @@ def explain_url(
         mounts: The places at which it includes the routes.
         is_server: Whether this process answers requests, so that what is in its memory is what a request meets.
     """
-    path, query = read_url(url)
+    path = read_url(url)[0]
     match = _resolve(resolver, path)
     mount, rest, note = _place(path, table, tuple(mounts))
     found = None if rest is None else table.match(rest)
