@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, User
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import override_script_prefix
 from django.urls import include, path, reverse
+from pytest_django import Settings
 
 from conftest import Site
 from django_routehandlers.explorer import views
@@ -191,6 +192,8 @@ def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: 
     ("url", "told"),
     [
         ("/things/7", "/things/<id> answers /things/7"),
+        ("/things/7", "GET sync, line 1 id = 7 (int)"),
+        ("/things/7", "Middleware Name Kind File /:middleware async"),
         ("http://other.example/things/7", "/things/<id> answers /things/7"),
         ("/things/7/", "/things/7/ answers 308 to /things/7, which /things/<id> answers"),
         ("/things/x", "404: id = 'x' does not fit int"),
@@ -221,6 +224,7 @@ def test_entry_in_the_memory_of_the_server_is_told(site: Site) -> None:
     site.settings.ROUTEHANDLERS = {"CACHE_ENABLED": True}
     site.serve({"x/route.py": "def GET(): return 1"})
     assert "Entry none for http://testserver/x" in ask(site, match="/x")
+    assert "unknown: the URL has no host that can be read" in ask(site, match="http://[/x")
     site.client.get("/x")
     assert "Entry fresh, 0 s old, for 60 s: http://testserver/x" in ask(site, match="/x")
 
@@ -296,6 +300,15 @@ def test_settings_are_checked(site: Site, setting: dict[str, object], expected: 
     assert ids() == expected
     site.settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware", AUTHENTICATION]
     assert ids() == [id for id in expected if id != "W141"]
+
+
+def test_form_of_each_method_of_the_demo_shop_is_made(settings: Settings, client: Client) -> None:
+    settings.DEBUG = True
+    links = re.findall(r'href="([^"#]*route=[^"#]*)', client.get("/_routes/").content.decode())
+    assert len(links) > 30
+    for link in links:
+        response = client.get(f"/_routes/{link.replace('&amp;', '&')}")
+        assert (response.status_code, 'id="send"' in response.content.decode()) == (200, True), link
 
 
 def test_tree_is_made_once_for_a_table(shown: Site) -> None:

@@ -74,19 +74,28 @@ def _parts(answer: RouteAnswer, row: Row) -> Iterator[Part]:
     if answer.parameters:
         given = [(name, repr(value), type(value).__name__) for name, value in answer.parameters.items()]
         yield Part("Parameters", ("Name", "Value", "Type"), tuple(given))
-    yield Part("Methods", ("Method", "Called with"), tuple(_methods(answer)))
+    yield Part("Methods", ("Method", "Handler", "Segments"), tuple(_methods(answer, row)))
+    if row.middleware:
+        around = [(one.name, one.kind, _place(one.file, one.line)) for one in row.middleware]
+        yield Part("Middleware", ("Name", "Kind", "File"), tuple(around))
     if answer.cache is not None:
         lines = [(name.strip().capitalize(), text) for name, text in cache_lines(answer.cache)]
         yield Part("Cache", ("", ""), tuple(lines))
 
 
-def _methods(answer: RouteAnswer) -> Iterator[tuple[str, str]]:
+def _methods(answer: RouteAnswer, row: Row) -> Iterator[tuple[str, str, str]]:
     for method, outlook in answer.handlers.items():
+        one = row.handlers[method]
+        where = one.kind if one.line is None else f"{one.kind}, line {one.line}"
         if outlook.refusal is not None:
-            yield method, f"404: {outlook.refusal}"
+            yield method, where, f"404: {outlook.refusal}"
         else:
-            values = (f"{name} = {value!r}" for name, value in outlook.values.items())
-            yield method, ", ".join(values) or "nothing of the path"
+            values = (f"{name} = {value!r} ({type(value).__name__})" for name, value in outlook.values.items())
+            yield method, where, ", ".join(values) or "none"
+
+
+def _place(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}:{line}"
 
 
 def _row(served: Served, mount: Mount) -> Row:

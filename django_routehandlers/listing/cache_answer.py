@@ -97,6 +97,13 @@ def _entry(cached: CachedGet, url: str, path: str, query: str, *, is_server: boo
             return EntryAnswer("unknown", why=f"CACHES[{get_config().CACHE!r}] is in the memory of each process")
     except InvalidCacheBackendError as error:
         return EntryAnswer("unknown", why=str(error))
+    try:
+        return _entry_at(cached, url, path, query)
+    except ValueError:
+        return EntryAnswer("unknown", why="the URL has no host that can be read")
+
+
+def _entry_at(cached: CachedGet, url: str, path: str, query: str) -> EntryAnswer:
     parts = urlsplit(url if url.lower().startswith(("http://", "https://")) else "")
     host = parts.netloc.rpartition("@")[2] or next(iter(default_hosts()), "")
     if not host:

@@ -10,6 +10,7 @@ const MOST_SHOWN = 500_000; // characters of a body
 const BEGINNING = 5_000_000; // characters beyond which a body is not read on
 
 const byId = (id) => document.getElementById(id);
+let asking = 0; // how many questions there were: an answer to any but the last one comes too late
 let sending = null; // the AbortController of the request that is under way
 
 function element(name, attributes, ...children) {
@@ -23,12 +24,15 @@ function element(name, attributes, ...children) {
 
 async function show(query, push) {
   sending?.abort();
+  const mine = ++asking;
   const own = new URL(query || "?", location.href);
   const asked = new URL(own);
   asked.searchParams.set("only", "panel");
   const response = await fetch(asked, { cache: "no-store" }).catch(() => null);
-  if (!response?.ok || response.redirected) return location.assign(own);
-  const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+  const html = response?.ok && !response.redirected ? await response.text() : null;
+  if (mine !== asking) return;
+  if (html === null) return location.assign(own);
+  const parsed = new DOMParser().parseFromString(html, "text/html");
   byId("panel").replaceChildren(...parsed.body.childNodes);
   if (push) history.pushState(null, "", own);
   markCurrent(own);
