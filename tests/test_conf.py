@@ -74,15 +74,19 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
             ],
         ),
         (
-            {"OPENAPI_PATH": 1, "OPENAPI_UI_PATH": False, "OPENAPI_UI": None},
+            {"OPENAPI_PATH": 1, "OPENAPI_UI_PATH": False, "EXPLORER_PATH": 2, "OPENAPI_UI": None},
             [
                 (
                     "E001",
                     f"ROUTEHANDLERS['{name}']",
                     f"must be a URL path or None, not {value}.",
-                    'Write "openapi/" or None.',
+                    f'Write "{example}" or None.',
                 )
-                for name, value in (("OPENAPI_PATH", "1"), ("OPENAPI_UI_PATH", "False"))
+                for name, value, example in (
+                    ("OPENAPI_PATH", "1", "openapi.json"),
+                    ("OPENAPI_UI_PATH", "False", "openapi/"),
+                    ("EXPLORER_PATH", "2", "_routes/"),
+                )
             ]
             + [("E001", "ROUTEHANDLERS['OPENAPI_UI']", "must be True or False, not None.", "Write True or False.")],
         ),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver
+from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import RoutePattern
 
 from django_routehandlers.conf import Config, get_config
@@ -34,6 +34,13 @@ class ExplorerPages(URLResolver):
             path = config.EXPLORER_PATH if is_on(config, debug=debug) else None
             self._found = config, debug, [] if path is None else patterns(path)
         return self._found[2]
+
+    def resolve(self, path: str) -> ResolverMatch:
+        """Return the match of *path*. Where there is none, the debug page lists the routes, not the page's files."""
+        try:
+            return super().resolve(path)
+        except Resolver404:
+            raise Resolver404({"tried": [], "path": path}) from None
 
 
 def patterns(path: str) -> list[URLPattern]:
