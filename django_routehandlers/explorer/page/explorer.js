@@ -38,7 +38,7 @@ async function show(query, push) {
   markCurrent(own);
   const heading = byId("panel").querySelector("h2");
   heading.focus({ preventScroll: true });
-  heading.scrollIntoView({ block: "nearest" });
+  heading.scrollIntoView();
   document.title = `${heading.textContent.trim()} – Routes`;
 }
 
@@ -145,6 +145,7 @@ async function send(form) {
   place.result.hidden = false;
   place.outcome.replaceChildren();
   say(place, "wait", "Waiting for the answer…");
+  place.headline.scrollIntoView({ block: "nearest" });
   let status = "";
   try {
     const request = requestOf(form);
