@@ -23,6 +23,7 @@ from django_routehandlers.checks import TAG, check_deployment, check_engine, che
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.documentation import linked
 from django_routehandlers.exceptions import Mistake
+from django_routehandlers.explorer.checks import check_explorer
 from django_routehandlers.openapi.paths import find_clashes
 from django_routehandlers.routing.discovery import ROUTES_DIRECTORY, RoutesDirectory, RouteTree, discover_routes
 from django_routehandlers.routing.misplaced import find_misspelt, find_uninstalled
@@ -34,7 +35,8 @@ RETRY_AFTER = 1.0
 """Seconds after which files that could not be imported are tried again, when somebody asks."""
 
 # Made once, since ready() may run twice, and Django registers another function once more.
-_ROUTES, _DEPLOYMENT, _ENGINE = linked(check_routes), linked(check_deployment), linked(check_engine)
+_ROUTES, _DEPLOYMENT = linked(check_routes), linked(check_deployment)
+_ENGINE, _EXPLORER = linked(check_engine), linked(check_explorer)
 
 
 class RouteHandlersConfig(AppConfig):
@@ -57,6 +59,7 @@ class RouteHandlersConfig(AppConfig):
         register(_ROUTES, TAG)
         register(_DEPLOYMENT, TAG, deploy=True)
         register(_ENGINE, TAG, deploy=True)
+        register(_EXPLORER, TAG)
         install(tables_written)
         uid = "django_routehandlers"
         setting_changed.connect(_setting_changed, dispatch_uid=uid)

@@ -61,7 +61,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
 
 def _own_caches() -> Iterator[CheckMessage]:
     alias = get_config().CACHE
-    if not _caches(current_table()) or not _is_a(settings.CACHES.get(alias, {}).get("BACKEND", ""), LocMemCache):
+    if not _caches(current_table()) or not names_a(settings.CACHES.get(alias, {}).get("BACKEND", ""), LocMemCache):
         return
     what = "each process of the server has a cache of its own, so an invalidation in one reaches no other."
     remedy = (
@@ -197,7 +197,7 @@ def _middleware(table: RouteTable) -> Iterator[CheckMessage]:
 
 def _csrf(table: RouteTable) -> Iterator[CheckMessage]:
     routes = [one.route.id for one in table.served if csrf_rule_of(one.view) == "token"]
-    if routes and not any(_is_a(path, CsrfViewMiddleware) for path in settings.MIDDLEWARE):
+    if routes and not any(names_a(path, CsrfViewMiddleware) for path in settings.MIDDLEWARE):
         more = f" and {len(routes) - 1} more" if len(routes) > 1 else ""
         what = f'is missing, so no response sends the cookie that the CSRF rule "token" of {routes[0]}{more} asks for.'
         hint = f'Add "{_CSRF}", or name another rule.'
@@ -236,7 +236,7 @@ def _beside_corsheaders(served: Iterable[Served]) -> Iterator[CheckMessage]:
 
 
 def _is_subclass(path: str) -> bool:
-    return apps.is_installed("corsheaders") and _is_a(path, import_string(_CORSHEADERS))
+    return apps.is_installed("corsheaders") and names_a(path, import_string(_CORSHEADERS))
 
 
 def _places(patterns: Iterable[URLPattern | URLResolver], path: str = "/") -> Iterator[str]:
@@ -276,10 +276,10 @@ def _caches(table: RouteTable) -> bool:
 
 
 def _is_ours(path: str) -> bool:
-    return path == MIDDLEWARE or _is_a(path, import_string(MIDDLEWARE))
+    return path == MIDDLEWARE or names_a(path, import_string(MIDDLEWARE))
 
 
-def _is_a(path: str, kind: type) -> bool:
+def names_a(path: str, kind: type) -> bool:
     """Return whether *path* is that of a class which is *kind* or below it. Django reports what cannot be imported."""
     try:
         found: object = import_string(path)

@@ -37,6 +37,10 @@ class Config:
     """Whether the page is served without ``DEBUG`` too."""
     OPENAPI_INFO: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Members of the document's Info Object (OpenAPI 3.1, section 4.8.2), laid over a title and a version."""
+    EXPLORER_PATH: str | None = "_routes/"
+    """Where the page that explores the routes is served, behind them, with its last slash; ``None`` for nowhere."""
+    EXPLORER: bool = False
+    """Whether staff users are shown that page without ``DEBUG`` too."""
     VALIDATE_RESPONSES: bool | None = None
     """Whether responses are held against their return annotations; ``None``: under ``DEBUG`` and while tests run."""
     MAX_OPEN_STREAMS: int | None = 10_000
@@ -118,15 +122,16 @@ def read_config(value: object) -> tuple[Config, tuple[Mistake, ...]]:
 
 
 def _wrong_type(key: str, value: object) -> tuple[str, str] | None:
-    if key in ("TRAILING_SLASH", "OPENAPI_UI") and not isinstance(value, bool):
+    if key in ("TRAILING_SLASH", "OPENAPI_UI", "EXPLORER") and not isinstance(value, bool):
         return f"must be True or False, not {value!r}.", "Write True or False."
     if key == "PREFIXES" and not (
         isinstance(value, Mapping)
         and all(isinstance(part, str) for pair in cast("Mapping[object, object]", value).items() for part in pair)
     ):
         return f"must map app labels to URL paths, not {value!r}.", 'Write {"shop": "shop/"}.'
-    if key in ("OPENAPI_PATH", "OPENAPI_UI_PATH") and not isinstance(value, str | None):
-        return f"must be a URL path or None, not {value!r}.", 'Write "openapi.json", "openapi/" or None.'
+    paths = {"OPENAPI_PATH": "openapi.json", "OPENAPI_UI_PATH": "openapi/", "EXPLORER_PATH": "_routes/"}
+    if key in paths and not isinstance(value, str | None):
+        return f"must be a URL path or None, not {value!r}.", f'Write "{paths[key]}" or None.'
     if key == "VALIDATE_RESPONSES" and not isinstance(value, bool | None):
         return f"must be True, False or None, not {value!r}.", "Write True, False or None."
     if key == "MAX_OPEN_STREAMS" and not _is_positive(cast("object", value), int):

@@ -207,6 +207,8 @@ def print_trials(base: str, answers: list[str]) -> None:
     database = settings.DATABASES["default"]
     print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
     print(f"Read and try its API in a browser: {base}{reverse('routes:openapi:page')}")
+    if settings.DEBUG:
+        print(f"Explore its routes in a browser: {base}{reverse('routes:explorer:page')}")
     print(f"See streams arrive in a browser: {base}{reverse('routes:live')}")
     print(f"Find products in a browser: {base}{reverse('routes:catalogue')}")
     print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")

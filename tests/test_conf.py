@@ -42,7 +42,7 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
                     "ROUTEHANDLERS['PALETTE']",
                     "is not a setting.",
                     "Known settings: TRAILING_SLASH, PREFIXES, OPENAPI_PATH, OPENAPI_UI_PATH, OPENAPI_UI, "
-                    "OPENAPI_INFO, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, "
+                    "OPENAPI_INFO, EXPLORER_PATH, EXPLORER, VALIDATE_RESPONSES, MAX_OPEN_STREAMS, STREAM_SEND_TIMEOUT, "
                     "CONTENT_RECEIVE_TIMEOUT, STREAM_HEARTBEAT, "
                     "CACHE_ENABLED, CACHE, DEFAULT_REVALIDATE, CACHE_CONTEXT, BUILD_ID, LOCAL_TIER, LOCAL_TIER_SIZE, "
                     "MAX_CACHED_BODY, BACKGROUND_REFRESH, STORE_TIMEOUT, CORS, SECURITY, CSRF, THROTTLE, "
@@ -75,15 +75,19 @@ def test_override_counts_at_once_and_goes_away_again() -> None:
             ],
         ),
         (
-            {"OPENAPI_PATH": 1, "OPENAPI_UI_PATH": False, "OPENAPI_UI": None},
+            {"OPENAPI_PATH": 1, "OPENAPI_UI_PATH": False, "EXPLORER_PATH": 2, "OPENAPI_UI": None},
             [
                 (
                     "E001",
                     f"ROUTEHANDLERS['{name}']",
                     f"must be a URL path or None, not {value}.",
-                    'Write "openapi.json", "openapi/" or None.',
+                    f'Write "{example}" or None.',
                 )
-                for name, value in (("OPENAPI_PATH", "1"), ("OPENAPI_UI_PATH", "False"))
+                for name, value, example in (
+                    ("OPENAPI_PATH", "1", "openapi.json"),
+                    ("OPENAPI_UI_PATH", "False", "openapi/"),
+                    ("EXPLORER_PATH", "2", "_routes/"),
+                )
             ]
             + [("E001", "ROUTEHANDLERS['OPENAPI_UI']", "must be True or False, not None.", "Write True or False.")],
         ),

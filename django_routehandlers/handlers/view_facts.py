@@ -14,6 +14,7 @@ from django_routehandlers.handlers.preconditions import Preconditions
 from django_routehandlers.handlers.provenance import Said
 from django_routehandlers.handlers.throttling import Throttling
 from django_routehandlers.handlers.wrapping import View
+from django_routehandlers.policies.lifecycle import Fields
 from django_routehandlers.policies.security import Scheme
 
 
@@ -78,9 +79,14 @@ def preconditions_of(view: View) -> Preconditions | None:
     return vars(view)["preconditions"]
 
 
+def fields_of(view: View) -> Fields:
+    """Return the fields that all responses of a view that ``make_view`` made have."""
+    return vars(view)["route_fields"]
+
+
 def is_deprecated(view: View) -> bool:
     """Return whether the responses of a view that ``make_view`` made say that it is deprecated."""
-    return any(name == "Deprecation" for name, _ in vars(view)["route_fields"])
+    return any(name == "Deprecation" for name, _ in fields_of(view))
 
 
 def view_within(view: View) -> View:

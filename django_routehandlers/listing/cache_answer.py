@@ -59,7 +59,7 @@ class CacheAnswer:
     """``None`` where nothing is ever kept."""
 
 
-def explain_cache(served: Served, url: str, path: str, query: str) -> CacheAnswer | None:
+def explain_cache(served: Served, url: str, path: str, query: str, *, is_server: bool = False) -> CacheAnswer | None:
     """
     Return how the GET of a route is cached; ``None`` where it has none.
 
@@ -67,6 +67,7 @@ def explain_cache(served: Served, url: str, path: str, query: str) -> CacheAnswe
         url: As it was asked for: its scheme and host count, if it has any.
         path: Decoded, with its first slash, and its last one as the route has it.
         query: Behind the ``?``, percent-encoded.
+        is_server: Whether this process answers requests, so that its memory is asked too.
     """
     policy, cached = policy_of(served.view), cached_get_of(served.view)
     if policy is None:
@@ -75,7 +76,8 @@ def explain_cache(served: Served, url: str, path: str, query: str) -> CacheAnswe
         return CacheAnswer(policy)
     fields = cached.inputs.field_names
     context = tuple(get_config().CACHE_CONTEXT)
-    return CacheAnswer(policy, _query_names(cached), fields, context, _entry(cached, url, quote(path), query))
+    entry = _entry(cached, url, quote(path), query, is_server=is_server)
+    return CacheAnswer(policy, _query_names(cached), fields, context, entry)
 
 
 def _query_names(cached: CachedGet) -> tuple[str, ...] | None:
@@ -87,14 +89,21 @@ def _query_names(cached: CachedGet) -> tuple[str, ...] | None:
     return tuple(sorted(names))
 
 
-def _entry(cached: CachedGet, url: str, path: str, query: str) -> EntryAnswer:
+def _entry(cached: CachedGet, url: str, path: str, query: str, *, is_server: bool) -> EntryAnswer:
     try:
         if not is_enabled():
             return EntryAnswer("unknown", why="the cache is off with these settings")
-        if not current_cache().store.is_shared:
+        if not is_server and not current_cache().store.is_shared:
             return EntryAnswer("unknown", why=f"CACHES[{get_config().CACHE!r}] is in the memory of each process")
     except InvalidCacheBackendError as error:
         return EntryAnswer("unknown", why=str(error))
+    try:
+        return _entry_at(cached, url, path, query)
+    except ValueError:
+        return EntryAnswer("unknown", why="the URL has no host that can be read")
+
+
+def _entry_at(cached: CachedGet, url: str, path: str, query: str) -> EntryAnswer:
     parts = urlsplit(url if url.lower().startswith(("http://", "https://")) else "")
     host = parts.netloc.rpartition("@")[2] or next(iter(default_hosts()), "")
     if not host:

@@ -82,13 +82,15 @@ def read_url(url: str) -> tuple[str, str]:
     """
     head, _, query = url.partition("#")[0].partition("?")
     if head.lower().startswith(("http://", "https://")):
-        head = head.partition("://")[2].partition("/")[2]
+        head = "/" + head.partition("://")[2].partition("/")[2]
     # As Django's WSGI and ASGI requests do it.
     path = repercent_broken_unicode(unquote_to_bytes(os.fsencode(head))).decode()
     return path if path.startswith("/") else "/" + path, query
 
 
-def explain_url(url: str, table: RouteTable, resolver: URLResolver, mounts: Iterable[Mount]) -> Explanation:
+def explain_url(
+    url: str, table: RouteTable, resolver: URLResolver, mounts: Iterable[Mount], *, is_server: bool = False
+) -> Explanation:
     """
     Return what answers *url*.
 
@@ -96,14 +98,15 @@ def explain_url(url: str, table: RouteTable, resolver: URLResolver, mounts: Iter
         table: The project's routes, without errors.
         resolver: The project's whole URLconf.
         mounts: The places at which it includes the routes.
+        is_server: Whether this process answers requests, so that what is in its memory is what a request meets.
     """
-    path, query = read_url(url)
+    path = read_url(url)[0]
     match = _resolve(resolver, path)
     mount, rest, note = _place(path, table, tuple(mounts))
     found = None if rest is None else table.match(rest)
     answer: RouteAnswer | OtherAnswer | None = None
     if match is not None and found is not None and _answers(match, found, table):
-        answer = _route_answer(match, found, mount, url, (path, query))
+        answer = _route_answer(match, found, mount, url, is_server=is_server)
     elif match is not None:
         answer = _other_answer(match)
     near: tuple[NearMiss, ...] = ()
@@ -142,17 +145,19 @@ def _route_answer(
     found: tuple[Served, dict[str, object], bool],
     mount: Mount,
     url: str,
-    asked: tuple[str, str],
+    *,
+    is_server: bool,
 ) -> RouteAnswer:
     served, parameters, canonical = found
-    path, query = asked
+    path, query = read_url(url)
     location = None if canonical else other_form(path, query)
     # The form of the URL that the route itself answers.
     own = path if location is None else read_url(location)[0]
     # Only a match at once has the parameters of the URLconf that includes the routes, if it has any.
     values = match.kwargs if canonical else parameters
     outlooks = {method: _outlook(handler, values) for method, handler in handlers_of(served.view).items()}
-    return RouteAnswer(served, mount, values, outlooks, location, explain_cache(served, url, own, query))
+    cache = explain_cache(served, url, own, query, is_server=is_server)
+    return RouteAnswer(served, mount, values, outlooks, location, cache)
 
 
 def _other_answer(match: ResolverMatch) -> OtherAnswer:

@@ -68,11 +68,16 @@ def find_clashes(config: Config, routes: Iterable[Route]) -> Iterator[Mistake]:
         yield from _claim("OPENAPI_UI_PATH", config.OPENAPI_UI_PATH, ["", *page_assets()], claimed)
 
 
+def is_path(text: str) -> bool:
+    """Return whether *text* is segments joined by slashes, none at its ends, that a pattern and ``reverse()`` take."""
+    return _PATH.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
+
+
 def _claim(setting: str, path: str, below: Iterable[str], claimed: dict[str, str]) -> Iterator[Mistake]:
     where = f"{SETTING}[{setting!r}]"
     is_page = setting == "OPENAPI_UI_PATH"
     text = path.removesuffix("/") if is_page else path
-    if _PATH.fullmatch(text) is None or {".", ".."} & set(text.split("/")) or (is_page and text == path):
+    if not is_path(text) or (is_page and text == path):
         rule = "segments joined by slashes, no slash in front, " + ("one" if is_page else "none") + " at the end"
         example = "openapi/" if is_page else "openapi.json"
         yield Mistake(

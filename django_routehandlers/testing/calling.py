@@ -16,9 +16,9 @@ from django.http.response import HttpResponseBase
 
 from django_routehandlers.handlers.after import Deferred
 from django_routehandlers.handlers.bound import BoundHandler
-from django_routehandlers.handlers.dispatch import cached_get_of, handlers_of
 from django_routehandlers.handlers.failures import answer_refusal
 from django_routehandlers.handlers.streaming import start, start_on_loop
+from django_routehandlers.handlers.view_facts import cached_get_of, handlers_of
 from django_routehandlers.routing.url_patterns import Served
 from django_routehandlers.table import current_table
 from django_routehandlers.testing.parts import aclose, close

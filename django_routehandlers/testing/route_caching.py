@@ -19,7 +19,7 @@ from django.urls import get_resolver
 from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.inspection import inspect_entry
 from django_routehandlers.conf import SETTING, get_config
-from django_routehandlers.handlers.dispatch import cached_get_of
+from django_routehandlers.handlers.view_facts import cached_get_of
 from django_routehandlers.listing.plain_request import default_language, run_as_request
 from django_routehandlers.policies.outcome import CacheOutcome
 from django_routehandlers.responses.problems import Refusal

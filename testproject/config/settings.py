@@ -35,6 +35,8 @@ ROUTEHANDLERS = {
     "OPENAPI_INFO": {"title": "The Wood Shop", "version": "1.0.0"},
     # The page to read and try the API, which is there under DEBUG alone unless this says otherwise.
     "OPENAPI_UI": True,
+    # The page that explores the routes, at /_routes/: without DEBUG for staff users alone.
+    "EXPLORER": True,
 }
 
 MIDDLEWARE = [

@@ -1,0 +1,1 @@
+"""The page that explores the routes: draws them, explains URLs, sends requests."""

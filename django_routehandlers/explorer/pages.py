@@ -1,0 +1,45 @@
+"""
+Turn values into the explorer's HTML, by templates of the package's own.
+
+The project's template engine is not asked: it may be another one, or none. Whatever a template is given
+is escaped; none marks anything as safe but what another template has made.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+from django.template import Context, Engine
+
+from django_routehandlers.openapi.paths import Asset
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@lru_cache(maxsize=1)
+def assets() -> dict[str, Asset]:
+    """Return the files that the page loads, by name."""
+    found: dict[str, Asset] = {}
+    for file in sorted(files(__package__ or "").joinpath("page").iterdir(), key=lambda one: one.name):
+        media_type = next((kind for ending, kind in _MEDIA_TYPES.items() if file.name.endswith(ending)), None)
+        if media_type is not None:
+            found[file.name] = Asset(file.read_bytes(), media_type)
+    return found
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Return the HTML of a template of the package."""
+    # No project's language or number format: the page is in English, and an id is no number to group.
+    return _engine().get_template(template).render(Context(values, use_l10n=False, use_tz=False))
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Engine:
+    folder = files(__package__ or "").joinpath("page")
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".html")}
+    locmem = ("django.template.loaders.locmem.Loader", texts)
+    return Engine(loaders=[("django.template.loaders.cached.Loader", [locmem])], autoescape=True)

@@ -1,0 +1,118 @@
+"""
+Turn a route into what is said of it: what its handlers take, and what folders and file lay down for it.
+
+Pure: a route in, text out. Nothing here is a value of a request, a cookie or a setting.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, get_args, get_origin
+
+from django_routehandlers.handlers.bound import BoundHandler
+from django_routehandlers.handlers.cache_policy import CachePolicy
+from django_routehandlers.handlers.content import FormBody
+from django_routehandlers.handlers.cross_origin import cors_of
+from django_routehandlers.handlers.functions import Unresolved, parameters_of
+from django_routehandlers.handlers.inputs import Group, Input
+from django_routehandlers.handlers.view_facts import csrf_rule_of, fields_of
+from django_routehandlers.listing.rows import Row
+from django_routehandlers.policies.cors import CORS
+from django_routehandlers.routing.url_patterns import Served
+
+_MODULES = re.compile(r"\b(?:[^\W\d]\w*\.)+(?=[^\W\d])")
+_PLACES = {"query": "query", "header": "field", "cookie": "cookie", "form": "form", "file": "file"}
+
+
+def inputs_of(handler: BoundHandler) -> Iterator[tuple[str, str]]:
+    """Yield each input of a handler as its source writes it, and the part of a request that fills it."""
+    plan = handler.plan
+    if plan.request is not None:
+        yield plan.request or "request", "the request itself"
+    for segment in plan.segments:
+        yield _written(handler, segment.name), "path"
+    if plan.user is not None:
+        yield _written(handler, plan.user.name), "who is logged in"
+    yield from _values(handler, plan.values)
+    if isinstance(plan.content, FormBody):
+        yield from _values(handler, plan.content.values)
+        yield from _values(handler, plan.content.files)
+    elif plan.content is not None:
+        yield _written(handler, plan.content.name), f"content, {' or '.join(plan.content.media_types)}"
+
+
+def _values(handler: BoundHandler, values: Iterable[Input | Group]) -> Iterator[tuple[str, str]]:
+    for one in values:
+        place = _PLACES[one.place]
+        if isinstance(one, Group):
+            yield _written(handler, one.name), f"whole {place}: {', '.join(one.names)}"
+        else:
+            yield _written(handler, one.name), place if one.key == one.name else f"{place} {one.key}"
+
+
+def _written(handler: BoundHandler, name: str) -> str:
+    parameter = next((one for one in parameters_of(handler.function) if one.name == name), None)
+    if parameter is None:
+        return name
+    # A default may be anything, a key too, and so may what stands beside a type: neither is told.
+    default = "" if parameter.default is parameter.empty else " = …"
+    return name + _type_text(parameter.annotation) + default
+
+
+def _type_text(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty or isinstance(annotation, Unresolved):
+        return ""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return ": " + _MODULES.sub("", inspect.formatannotation(annotation))
+
+
+def takes(handlers: Iterable[BoundHandler]) -> str:
+    """Return the names of all inputs of some handlers, each once."""
+    names = (written.partition(":")[0].removesuffix(" = …") for one in handlers for written, _ in inputs_of(one))
+    return ", ".join(dict.fromkeys(names))
+
+
+def about_handler(handler: BoundHandler) -> str:
+    """Return the first line of a handler's docstring; ``""`` without one."""
+    return (inspect.getdoc(inspect.unwrap(handler.function)) or "").partition("\n")[0]
+
+
+def limit_text(handlers: Iterable[BoundHandler]) -> str:
+    """Return the time that the handlers of a route may take, each limit once; ``""`` where none has one."""
+    limits = {one.max_duration for one in handlers if one.max_duration is not None}
+    return ", ".join(f"{limit:g} s" for limit in sorted(limits))
+
+
+def rules_of(served: Served, row: Row, handlers: Iterable[BoundHandler]) -> Iterator[tuple[str, str]]:
+    """Yield the rules of a route by name, as they came out of its file, its folders and the settings."""
+    if row.cache is not None:
+        yield "Cache", cache_text(row.cache)
+    for one in row.middleware:
+        where = one.file if one.line is None else f"{one.file}:{one.line}"
+        yield "Middleware", f"{one.name}, {one.kind}{', public' if one.is_public else ''}, {where}"
+    cors = cors_of(served.view)
+    yield "CORS", "answers no other origin" if cors is None else cors_text(cors.policy)
+    yield "CSRF", csrf_rule_of(served.view)
+    if limit := limit_text(handlers):
+        yield "Time limit", limit
+    yield from fields_of(served.view)
+
+
+def cache_text(policy: CachePolicy) -> str:
+    """Return how the GET of a route is kept, and until when."""
+    if not policy.is_cached:
+        return f"dynamic: {policy.why_dynamic}"
+    kept = "until invalidated" if policy.lifetime is None else f"for {policy.lifetime:.0f} s"
+    tags = "tags by a function" if callable(policy.tags) else ", ".join(policy.tags)
+    tables = "the tables that it reads" if policy.follows_tables else ", ".join(policy.tables or ())
+    return f"kept {kept}" + (f", until a change of {tables}" if tables else "") + (f", tags: {tags}" if tags else "")
+
+
+def cors_text(policy: CORS) -> str:
+    """Return which other origins a route answers."""
+    if policy.is_for_all:
+        return "answers every origin"
+    patterns = [one if isinstance(one, str) else one.pattern for one in policy.origin_regexes]
+    credentials = ", with cookies" if policy.credentials else ""
+    return f"answers {', '.join([*policy.origins, *patterns])}{credentials}"
