@@ -189,10 +189,20 @@ def measured(tables: Sequence[Table], rounds: int, seconds: float, left_out: lis
     for table in tables:
         start = time.monotonic()
         rows: list[Row] = list(table.rows)
+        for row in table.rows:
+            warm(row, seconds)
         measure(rows, ask, rounds, seconds, 1 if table.case.is_lines else 2 * table.clients)
         left_out += [f"{row.server.name}: {table.title}: {row.fault}" for row in table.rows if row.server and row.fault]
         table.rows = [row for row in table.rows if not row.fault]
         print(f"{table.title}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+def warm(row: WorkRow, seconds: float) -> None:
+    """Ask a row until it is as fast as it gets; *seconds* are those of a round."""
+    assert row.server is not None
+    end = time.monotonic() + row.server.framework.warming * seconds
+    while time.monotonic() < end:
+        ask(row, 1 if row.case and row.case.is_lines else 2 * row.clients)
 
 
 def ask(row: Row, count: int) -> float:
