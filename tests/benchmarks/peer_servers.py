@@ -111,4 +111,4 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", limit: float = START
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError("The server did not start.")
+    raise RuntimeError(f"The server did not start within {limit:g} s.")

@@ -26,6 +26,8 @@ class Framework:
     """Of Django, 7 and 0; the others have none."""
     warming: int = 2
     """How many rounds each case is asked for before the first that counts."""
+    not_many: str = ""
+    """Why it is not tried with 10,000 routes."""
 
     @property
     def is_ours(self) -> bool:
@@ -48,7 +50,15 @@ FRAMEWORKS = [
     Framework("litestar", "Litestar", "litestar_app", "litestar"),
     Framework("starlette", "Starlette", "starlette_app", "starlette"),
     # V8 compiles what has run often; CPython 3.11 to 3.14 do not.
-    Framework("next", "Next.js", "next_project", "next", "own", warming=20),
+    Framework(
+        "next",
+        "Next.js",
+        "next_project",
+        "next",
+        "own",
+        warming=20,
+        not_many="next build would take longer than all the rest",
+    ),
 ]
 
 

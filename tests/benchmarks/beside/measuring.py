@@ -20,7 +20,7 @@ from beside.next_project import DIRECTORY
 from beside.work import PRODUCTS, REFUSED, ROUTES, Case
 
 SERVER = str(Path(__file__).parents[1] / "side_by_side_server.py")
-START_LIMIT = 180  # seconds; 10,000 routes take some frameworks long
+START_LIMIT = 60  # seconds; 10,000 routes take most frameworks a few
 FIRST_LIMIT = 120  # seconds for the first answer
 ENDING = 120  # bytes of an answer that tell that it is whole
 STOCK = 999
@@ -113,16 +113,19 @@ def serving(
                     name, middleware, SERVER, python=environment.python, path=environment.path, log=str(log)
                 )
                 started.append(Server(framework, stack.enter_context(context), log))
-        yield [server for server in started if has_started(server, left_out)]
+        yield [server for server in started if has_started(server, routes, left_out)]
 
 
-def has_started(server: Server, left_out: list[str]) -> bool:
+def has_started(server: Server, routes: int, left_out: list[str]) -> bool:
     """Tell whether a server answers; if not, add why."""
     try:
         wait_for(server.peer.port, server.peer.process, START_LIMIT)
     except RuntimeError as error:
+        # What still tries would disturb the others.
+        server.peer.process.kill()
         lines = server.log.read_text(errors="replace").splitlines()
-        left_out.append(f"{server.name}: {error} {lines[-1] if lines else ''}")
+        what = f" with {routes:,} routes" if routes else ""
+        left_out.append(f"{server.name}{what}: {error} {lines[-1] if lines else ''}".strip())
         return False
     return True
 
@@ -229,8 +232,9 @@ def compare(
     for is_apart in (False, True):
         part = [case for case in cases if case.is_apart == is_apart]
         if part:
-            some = [one for one in frameworks if not (is_apart and one.server == "own" and one.key == "next")]
-            with serving(some, environments, ROUTES if is_apart else 0, left_out) as servers:
+            able = [one for one in frameworks if not (is_apart and one.not_many)]
+            left_out += [f"{one.title} with {ROUTES:,} routes: {one.not_many}" for one in frameworks if one not in able]
+            with serving(able, environments, ROUTES if is_apart else 0, left_out) as servers:
                 found = list(examined(servers, part, left_out))
                 measured(found, rounds, seconds, left_out)
                 tables += found

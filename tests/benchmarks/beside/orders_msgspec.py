@@ -32,7 +32,7 @@ class Item(Struct):
     price: float
 
 
-class Order(Struct, kw_only=True):
+class Order(Struct, kw_only=True):  # pyright: ignore
     """What is sent."""
 
     customer: Customer
@@ -44,7 +44,7 @@ class Order(Struct, kw_only=True):
     tags: list[str] = []
 
 
-class Placed(Order, kw_only=True):
+class Placed(Order, kw_only=True):  # pyright: ignore
     """What is answered."""
 
     id: int
