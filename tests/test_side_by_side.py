@@ -13,7 +13,14 @@ PAGE = ROOT / "docs" / "reference" / "side-by-side.md"
 CHART = PAGE.with_suffix(".svg")
 SCRIPT = ROOT / "tests" / "benchmarks" / "side_by_side.py"
 SVG = "{http://www.w3.org/2000/svg}"
-CASES = ["JSON GET", "Typed POST", "One row of PostgreSQL", "Cached GET", "10,000 lines streamed", "The last of 10,000 routes"]
+CASES = [
+    "JSON GET",
+    "Typed POST",
+    "One row of PostgreSQL",
+    "Cached GET",
+    "10,000 lines streamed",
+    "The last of 10,000 routes",
+]
 COLUMNS = ["", "middleware", "µs", "least", "quartiles", "CPU µs", "requests/s", "times", "of least"]
 NUMBER = re.compile(r"[\d,]+(\.\d+)?(–[\d,]+)?")
 

@@ -84,8 +84,9 @@ def measure(
         cache = cache.resolve()
     environments = environments_of(frameworks, cache, left_out, has_database=has_database)
     frameworks = [one for one in frameworks if one.environment in environments]
-    tables, failed = compare(frameworks, environments, cases, rounds, QUICK_SECONDS if arguments.quick else SECONDS)
-    lines = list(page.figures(tables, environments, [*left_out, *failed], page.circumstances(rounds, load)))
+    seconds = QUICK_SECONDS if arguments.quick else SECONDS
+    tables, failed = compare(frameworks, environments, cases, rounds, seconds)
+    lines = list(page.figures(tables, environments, [*left_out, *failed], page.circumstances(rounds, seconds, load)))
     print("\n" + "\n".join(lines))
     if arguments.write:
         page.write(lines, tables)
@@ -105,6 +106,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - {case.key for case in CASES}:
         parser.error(f"no case {', '.join(sorted(unknown))}.")
+    if arguments.write and (arguments.cases or arguments.only):
+        parser.error("the page has all cases and all peers: leave out CASE and --only.")
     cases = [case for case in CASES if not arguments.cases or case.key in arguments.cases]
     frameworks = [one for one in FRAMEWORKS if not arguments.only or one.key in arguments.only]
     # PostgreSQL is started here, and goes with what asks.

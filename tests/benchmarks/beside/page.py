@@ -40,9 +40,10 @@ def load() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-def circumstances(rounds: int, load_before: float | None) -> str:
-    """Return when and where this was measured."""
-    told = [f"{date.today():%Y-%m-%d}", f"{rounds} rounds", f"Python {platform.python_version()}", platform.system()]
+def circumstances(rounds: int, seconds: float, load_before: float | None) -> str:
+    """Return when and where this was measured; *seconds* are those of a row in a round."""
+    told = [f"{date.today():%Y-%m-%d}", f"{rounds} rounds of {seconds * 1000:.0f} ms"]
+    told += [f"Python {platform.python_version()}", platform.system()]
     told.append(f"{os.cpu_count()} cores ({processor()})")
     # What else runs makes figures worthless.
     told += [] if load_before is None else [f"load at the start {load_before:.1f}"]
