@@ -84,13 +84,18 @@ def starting(
         try:
             yield Peer(name, middleware, port, process)
         finally:
-            process.terminate()
-            try:
-                process.wait(2)
-            except subprocess.TimeoutExpired:
-                # Its loop stands still.
-                process.kill()
-                process.wait(10)
+            end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a server."""
+    process.terminate()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        # Its loop stands still.
+        process.kill()
+        process.wait(10)
 
 
 @contextmanager
