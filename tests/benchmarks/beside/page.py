@@ -18,6 +18,7 @@ PAGE = ROOT / "docs" / "reference" / "side-by-side.md"
 CHART = PAGE.with_suffix(".svg")
 BEGIN = "<!-- figures: written by side_by_side.py --write -->"
 END = "<!-- end of figures -->"
+QUIET = 0.5  # processes that run, on average
 ADDRESS = re.compile(r"\S*/\S*")
 
 
@@ -45,9 +46,10 @@ def circumstances(rounds: int, seconds: float, load_before: float | None) -> str
     told = [f"{date.today():%Y-%m-%d}", f"{rounds} rounds of {seconds * 1000:.0f} ms"]
     told += [f"Python {platform.python_version()}", platform.system()]
     told.append(f"{os.cpu_count()} cores ({processor()})")
-    # What else runs makes figures worthless.
     told += [] if load_before is None else [f"load at the start {load_before:.1f}"]
-    return ", ".join(told) + "."
+    # What else runs makes figures worthless, those of the processor least.
+    busy = " **The machine did other things as well: look at *CPU µs*.**" if (load_before or 0) > QUIET else ""
+    return ", ".join(told) + "." + busy
 
 
 def versions(environments: dict[str, Environment]) -> Iterator[str]:
