@@ -8,7 +8,7 @@ from beside.measuring import Table, WorkRow
 
 WIDTH = 360  # what the narrowest phones show unscaled
 MARGIN = 12
-LABEL = 150
+LABEL = 154
 VALUE = 62
 BAR = 14
 LINE = 20
