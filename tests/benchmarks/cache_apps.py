@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from typed_post import DEFAULT_MIDDLEWARE
+from django_middleware import DEFAULT_MIDDLEWARE
 
 REDIS_PORT = "BENCHMARK_REDIS_PORT"
 OURS = "django_routehandlers.middleware.CacheControlMiddleware"

@@ -39,11 +39,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import typed_post
+import peer_servers
 from cache_apps import BODY, MAKERS, REDIS_PORT
 from cache_in_process import LEVELS
+from peer_servers import Peer, wait_for
 from peers import add_option, reachable
-from typed_post import LENGTH, Client, Peer, ratio, wait_for
+from socket_clients import LENGTH, Client
+from typed_post import ratio
 
 PACKAGES = {"litestar": "litestar"}
 STORES = ("memory", "Redis", "memory, no tier", "Redis, no tier")
@@ -181,7 +183,7 @@ def measure_server(rounds: int, redis: int | None, found: list[str]) -> None:
     tables = {connections: rows_of(servers) for connections in CONNECTIONS}
     with ExitStack() as stack:
         peers = {
-            key: stack.enter_context(typed_post.running(*key, __file__))
+            key: stack.enter_context(peer_servers.running(*key, __file__))
             for key in dict.fromkeys((row.server, row.middleware) for rows in tables.values() for row in rows)
         }
         for number in range(rounds + 1):

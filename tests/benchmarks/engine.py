@@ -40,10 +40,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import engine_database
 import engine_over_socket
-from engine_in_process import child, hold_to_core
+from engine_in_process import child
 from engine_rows import PACKAGES, Goal, Key, Row, show_goals, show_rows
+from held_cores import hold_to_core
+from interleaved import measure
+from peer_servers import Peer
 from peers import add_option, reachable
-from typed_post import Peer
 
 ROUNDS = {"process": 40, "server": 15, "database": 25, "threads": 10, "sync": 40}
 CONNECTIONS = (1, 32)
@@ -55,8 +57,6 @@ FASTAPI = ("FastAPI", 0)
 STOCK = ("plain view, stock Django", 7)
 STOCK_NINJA = ("django-ninja, stock Django", 7)
 BOLT = [Goal(("route", middleware), ("django-bolt", middleware), None) for middleware in (7, 0)]
-Ask = Callable[[Row, int], float]
-"""Sends so many requests, keeps what one took in the row, and returns it."""
 
 
 def rows_of_get(*, over_socket: bool) -> list[Row]:
@@ -96,27 +96,6 @@ def rows_of_sync() -> list[Row]:
         for count in counts
         for framework, suffix in (("ours", ""), ("stock", ", stock Django"))
     ]
-
-
-def measure(rows: list[Row], ask: Ask, rounds: int, seconds: float, least: int) -> None:
-    """
-    Ask all rows in turn, in each round for as many requests as take so long.
-
-    Args:
-        seconds: How long a row is asked in a round.
-        least: Requests in a round, at least.
-    """
-    counts: dict[int, int] = {}
-    for index, row in enumerate(rows):
-        ask(row, least)
-        ask(row, least)
-        counts[index] = max(least, min(2000, int(seconds / ask(row, least))))
-        ask(row, counts[index])
-        row.wall.clear()
-        row.cpu.clear()
-    for _ in range(rounds):
-        for index, row in enumerate(rows):
-            ask(row, counts[index])
 
 
 def measure_in_process(rows: list[Row], rounds: int, concurrency: int = 1, *, is_free: bool = False) -> None:

@@ -96,7 +96,7 @@ def sync_only(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def middleware_of(count: int) -> list[str]:
     """Return the setting for 0 or 7 classes, and for 8 and 9: a sync one before the seven, or behind them."""
-    from typed_post import DEFAULT_MIDDLEWARE
+    from django_middleware import DEFAULT_MIDDLEWARE
 
     sets = {0: [], 7: DEFAULT_MIDDLEWARE, 8: [SYNC_ONLY, *DEFAULT_MIDDLEWARE], 9: [*DEFAULT_MIDDLEWARE, SYNC_ONLY]}
     return sets[count]

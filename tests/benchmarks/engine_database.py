@@ -85,7 +85,7 @@ def postgresql() -> Iterator[int | None]:
         run_program(programs / "initdb", "-D", data, *access, "-E", "UTF8", "--no-sync")
         rules = Path(data, "pg_hba.conf")
         rules.write_text(f"host all {POSTGRESQL_TRUSTED} 127.0.0.1/32 trust\n{rules.read_text()}")
-        options = f"-p {port} -h 127.0.0.1 -k {data} -c fsync=off -c max_connections=200"
+        options = f"-p {port} -h 127.0.0.1 -k {data} -c fsync=off -c max_connections=1000"
         run_program(programs / "pg_ctl", "-D", data, "-l", f"{data}/log", "-w", "-o", options, "start")
         try:
             os.environ[POSTGRESQL_PORT] = port

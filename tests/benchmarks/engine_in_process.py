@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine_apps import BODY, MAKERS, Counters
+from held_cores import hold_to_core
 
-CORES = "BENCHMARK_CORES"
 REQUEST = {"type": "http.request", "body": b"", "more_body": False}
 HEADERS = {
     "Host": "127.0.0.1:8000",
@@ -31,20 +31,6 @@ HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "gzip, deflate",
 }
-
-
-def hold_to_core(index: int | None, process: int = 0) -> None:
-    """
-    Hold a process, and those that it starts from now on, to one of the cores that the benchmark may use (Linux only).
-
-    Args:
-        index: Which core; ``None``: all of them.
-        process: The number of the process; 0: this one.
-    """
-    if hasattr(os, "sched_setaffinity"):
-        # Kept by the parent, which is soon held to one of them itself.
-        cores = os.environ.setdefault(CORES, json.dumps(sorted(os.sched_getaffinity(0))))
-        os.sched_setaffinity(process, json.loads(cores) if index is None else {json.loads(cores)[index]})
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -17,9 +17,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from engine_apps import BODY, MAKERS, Counters, set_up
-from engine_in_process import HEADERS, hold_to_core, loop_factory
+from engine_in_process import HEADERS, loop_factory
 from engine_rows import Row
-from typed_post import LENGTH, Client, Peer, running
+from held_cores import hold_to_core
+from peer_servers import Peer, running
+from socket_clients import LENGTH, Client
 
 
 class HeldClient(Client):

@@ -1,6 +1,6 @@
 """Keep what ``engine.py`` measures, and print it: rows in tables of Markdown, and the goals beside what was reached."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 
@@ -77,26 +77,41 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
+def line_of(*cells: object) -> str:
+    """Return a line of a table."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def show_line(*cells: object) -> None:
     """Print a line of a table."""
-    print(f"| {' | '.join(map(str, cells))} |")
+    print(line_of(*cells))
+
+
+def head_of(*heads: str) -> Iterator[str]:
+    """Yield the head of a table, whose first column is text."""
+    yield line_of(*heads)
+    yield line_of("---", *(["---:"] * (len(heads) - 1)))
 
 
 def show_head(*heads: str) -> None:
     """Print the head of a table, whose first column is text."""
     print()
-    show_line(*heads)
-    show_line("---", *(["---:"] * (len(heads) - 1)))
+    print("\n".join(head_of(*heads)))
 
 
 def show_rows(title: str, rows: list[Row]) -> None:
-    """Print a table; *times* compares with the first row that is ours, in requests."""
-    print(f"\n**{title}**")
-    base = next(row for row in rows if row.framework == "ours")
-    show_head("", "middleware", "µs", "least", "quartiles", "CPU µs", "requests/s", "times", "of least")
+    """Print a table, with what stands over it."""
+    print(f"\n**{title}**\n")
+    print("\n".join(table_of(rows)))
+
+
+def table_of(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a table; *times* compares with the first row that is ours, in requests."""
+    base = next((row for row in rows if row.framework == "ours"), rows[0])
+    yield from head_of("", "middleware", "µs", "least", "quartiles", "CPU µs", "requests/s", "times", "of least")
     for row in rows:
         low, high = quartiles(row.wall)
-        show_line(
+        yield line_of(
             f"**{row.name}**" if row.framework == "ours" else row.name,
             MIDDLEWARE.get(row.middleware, row.middleware),
             f"{median(row.wall) * 1e6:,.0f}",

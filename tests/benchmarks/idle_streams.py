@@ -32,7 +32,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application as get_stock_application
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
-from typed_post import DEFAULT_MIDDLEWARE
+from django_middleware import DEFAULT_MIDDLEWARE
 
 HEARTBEAT = 15  # seconds
 BATCH = 20  # requests that are on their way at once

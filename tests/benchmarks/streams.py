@@ -26,7 +26,6 @@ puts them into a temporary directory for this run. ``memory`` and ``CPU`` need L
 import argparse
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -39,74 +38,28 @@ from math import ceil
 from pathlib import Path
 from statistics import median
 
-import typed_post
+import peer_servers
+from django_middleware import DEFAULT_MIDDLEWARE
+from peer_servers import Peer
 from peers import add_option, reachable
+from socket_clients import LIMIT, Connection
 from stream_servers import LINES, MAKERS, PAUSE, RECORDS, SLOW_LINES, item
-from typed_post import DEFAULT_MIDDLEWARE, LENGTH, Peer, ratio
+from typed_post import ratio
 
 PACKAGES = {"starlette": "starlette", "fastapi": "fastapi", "ninja": "django-ninja"}
 MANY_LINES = 1_000_000
 ENDLESS = "/many?count=1000000000"
 ENDLESS_SYNC = "/many-sync?count=1000000000"
-CHUNKS_END = b"\r\n0\r\n\r\n"
 SENT = re.compile(rb'"sent":(\d+)}\n')
-READ_SIZE = 1 << 18  # bytes
-LIMIT = 60  # seconds for one part of a response
 OTHERS_LIMIT = 2  # seconds for an answer beside a stream
 EVERY = 0.02  # seconds between two questions
 VISIT_EVERY = 0.1  # seconds between two clients that leave
 VISIT_SIZE = 1 << 16  # bytes that they read
 
 
-class Connection:
-    """A connection that stays open, and reads no more into a response than where it ends."""
-
-    def __init__(self, port: int, timeout: float = LIMIT) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
-
-    def parts(self, target: str) -> Iterator[bytes]:
-        """Send a GET; yield the response as it comes, head included, to its end."""
-        self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        size, whole, tail = 0, None, b""
-        while size != whole and tail != CHUNKS_END:
-            part = self.socket.recv(READ_SIZE)
-            if not part:
-                raise ConnectionError(f"{target} broke off.")
-            if not size:
-                # uvicorn writes the head at once.
-                head, _, _ = part.partition(b"\r\n\r\n")
-                stated = LENGTH.search(head)
-                whole = len(head) + 4 + int(stated[1]) if stated else None
-            size += len(part)
-            tail = (tail + part[-len(CHUNKS_END) :])[-len(CHUNKS_END) :]
-            yield part
-
-    def get(self, target: str) -> tuple[float, bytes]:
-        """Return the seconds to the end of a response, and its content."""
-        start = time.perf_counter()
-        parts = list(self.parts(target))
-        seconds = time.perf_counter() - start
-        head, _, content = b"".join(parts).partition(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise ValueError(f"{target}: {head.decode()}")
-        return seconds, content if LENGTH.search(head) else b"".join(chunks(content))
-
-
-def chunks(coded: bytes) -> Iterator[bytes]:
-    """Yield what the chunked coding wraps."""
-    position = 0
-    while True:
-        end = coded.index(b"\r\n", position)
-        size = int(coded[position:end], 16)
-        if not size:
-            return
-        yield coded[end + 2 : end + 2 + size]
-        position = end + 2 + size + 2
-
-
 def running(name: str, middleware: int = 0) -> AbstractContextManager[Peer]:
     """Run a server of this script, until it is not needed any more."""
-    return typed_post.running(name, middleware, __file__)
+    return peer_servers.running(name, middleware, __file__)
 
 
 def serve(name: str, port: int, middleware: int) -> None:

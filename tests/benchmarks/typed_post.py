@@ -18,37 +18,23 @@ out; ``--install`` puts them into a temporary directory for this run.
 import argparse
 import asyncio
 import json
-import os
-import re
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from django_middleware import DEFAULT_MIDDLEWARE
+from peer_servers import Peer, running
 from peers import add_option, reachable
 from pydantic import BaseModel
+from socket_clients import LENGTH, Client
 
 CONNECTIONS = 8
 REQUESTS = 1000  # to each server in each round
-START_LIMIT = 30  # seconds
-LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 PACKAGES = {"ninja": "django-ninja", "fastapi": "fastapi", "litestar": "litestar"}
-DEFAULT_MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
 PRODUCT = {
     "name": "Oak Table",
     "description": "A table for eight, of solid oak, oiled, and made to be handed on to those who come after.",
@@ -164,80 +150,18 @@ def litestar(_middleware: list[str]) -> Any:
 MAKERS: dict[str, Callable[[list[str]], Any]] = {"ours": ours, "ninja": ninja, "fastapi": fastapi, "litestar": litestar}
 
 
-@dataclass
-class Peer:
-    """A server that runs, and what has been measured of it."""
-
-    name: str
-    middleware: int
-    port: int
-    process: subprocess.Popen[bytes]
-    wall: list[float] = field(default_factory=list)
-    """Seconds for one request, in each round."""
-    cpu: list[float] = field(default_factory=list)
-    """Seconds of the server's process for one request, in each round; empty where the kernel does not say."""
-
-    def cpu_seconds(self) -> float | None:
-        """Return what the process has used so far."""
-        try:
-            # The CPU clock of another process, as clock_getcpuclockid(3) makes its number.
-            return time.clock_gettime((~self.process.pid << 3) | 2)
-        except OSError:
-            return None
-
-    def ask(self, count: int) -> None:
-        """Send *count* requests, and keep what one took."""
-        before, start = self.cpu_seconds(), time.perf_counter()
-        answers = asyncio.run(send_all(self.port, count))
-        self.wall.append((time.perf_counter() - start) / count)
-        after = self.cpu_seconds()
-        if before is not None and after is not None:
-            self.cpu.append((after - before) / count)
-        head, _, body = answers[-1].partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 "), (self.name, head, body)
-        content = body if LENGTH.search(head) else body.split(b"\r\n")[1]
-        assert json.loads(content) == {"id": 7, **PRODUCT}, (self.name, body)
-
-
-class Client(asyncio.Protocol):
-    """One connection that asks again as soon as it has its answer."""
-
-    def __init__(self, request: bytes, left: list[int], answers: list[bytes]) -> None:
-        self.request = request
-        self.left = left
-        self.answers = answers
-        self.closed = asyncio.get_running_loop().create_future()
-        self.received = b""
-
-    def connection_made(self, transport: Any) -> None:
-        """Send the first request."""
-        self.transport = transport
-        self.next()
-
-    def next(self) -> None:
-        """Send one request more, or hang up."""
-        if self.left[0] <= 0:
-            self.transport.close()
-            return
-        self.left[0] -= 1
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        """Go on once an answer is whole."""
-        self.received += data
-        head, end, body = self.received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        stated = LENGTH.search(head)
-        # Django leaves the length to CommonMiddleware; without it uvicorn sends chunks.
-        if len(body) == int(stated[1]) if stated else body.endswith(b"\r\n0\r\n\r\n"):
-            self.answers.append(self.received)
-            self.received = b""
-            self.next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits."""
-        self.closed.set_result(None)
+def ask(peer: Peer, count: int) -> None:
+    """Send *count* requests, and keep what one took."""
+    before, start = peer.cpu_seconds(), time.perf_counter()
+    answers = asyncio.run(send_all(peer.port, count))
+    peer.wall.append((time.perf_counter() - start) / count)
+    after = peer.cpu_seconds()
+    if before is not None and after is not None:
+        peer.cpu.append((after - before) / count)
+    head, _, body = answers[-1].partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), (peer.name, head, body)
+    content = body if LENGTH.search(head) else body.split(b"\r\n")[1]
+    assert json.loads(content) == {"id": 7, **PRODUCT}, (peer.name, body)
 
 
 async def send_all(port: int, count: int) -> list[bytes]:
@@ -259,44 +183,6 @@ async def send_all(port: int, count: int) -> list[bytes]:
     await asyncio.gather(*(client.closed for client in clients))
     assert len(answers) == count
     return answers
-
-
-@contextmanager
-def running(name: str, middleware: int = 0, script: str = __file__) -> Iterator[Peer]:
-    """Run the server of a peer, which *script* knows, in a folder of its own, until it is not needed any more."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        free.close()
-        process = subprocess.Popen(
-            [sys.executable, script, "--serve", name, "--port", str(port), "--middleware", str(middleware)],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL,
-        )
-        try:
-            wait_for(port, process)
-            yield Peer(name, middleware, port, process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(2)
-            except subprocess.TimeoutExpired:
-                # Its loop stands still.
-                process.kill()
-                process.wait(10)
-
-
-def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Return once the server answers."""
-    deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError("The server did not start.")
 
 
 def serve(name: str, port: int, middleware: int) -> None:
@@ -343,13 +229,13 @@ def main() -> None:
         found = stack.enter_context(reachable(PACKAGES, install=arguments.install))
         servers = [(name, 0) for name in ["ours", *found]] + [(name, 7) for name in ("ours", "ninja")]
         peers = [
-            stack.enter_context(running(name, middleware))
+            stack.enter_context(running(name, middleware, __file__))
             for name, middleware in servers
             if name == "ours" or name in found
         ]
         for number in range(arguments.rounds + 1):
             for peer in peers:
-                peer.ask(REQUESTS)
+                ask(peer, REQUESTS)
                 if not number:  # The first round warms up.
                     peer.wall.clear()
                     peer.cpu.clear()

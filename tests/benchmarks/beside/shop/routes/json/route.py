@@ -1,0 +1,2 @@
+async def GET(request) -> dict:
+    return {"id": 7, "name": "Oak Chair"}

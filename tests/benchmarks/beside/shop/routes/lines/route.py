@@ -1,0 +1,6 @@
+from beside.work import RECORDS
+
+
+async def GET():
+    for one in RECORDS:
+        yield one
