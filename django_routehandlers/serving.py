@@ -88,10 +88,8 @@ def serve_route(
     cached, policy, wrong = _cache(route, exports, handlers, config, guard)
     found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
     layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
-    if layers == [] and nearest("security", places, None) is not None and asks_nobody(handlers.values()):
-        what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
-        remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
-        found.append(Mistake(route.file, 0, "W121", route.id, what, remedy))
+    if not layers and nearest("security", places, None) is not None:
+        found.extend(_unasked(route, handlers))
     around_it = _around(handlers, places, config)
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
@@ -99,6 +97,13 @@ def serve_route(
     note_config((views.view, views.on_loop, views.in_thread), said_by)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+
+
+def _unasked(route: Route, handlers: Mapping[str, BoundHandler]) -> Iterator[Mistake]:
+    if asks_nobody(handlers.values()):
+        what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
+        remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
+        yield Mistake(route.file, 0, "W121", route.id, what, remedy)
 
 
 def _around(
