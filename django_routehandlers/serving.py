@@ -4,7 +4,7 @@ Turn one route file, and the ``middleware.py`` of its folders, into the views th
 The one place where files meet functions: they are imported here, and every mistake in them is collected.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -44,8 +44,12 @@ def load_folder(file: FolderFile, found: list[Mistake]) -> FolderModule | None:
         found.append(module)
         return None
     folder = read_folder(module, file.id)
-    found.extend(Mistake(file.file, one.line, one.id, file.id, one.what, one.remedy) for one in folder.faults)
+    found.extend(_mistakes(file, folder.faults))
     return folder
+
+
+def _mistakes(place: Route | FolderFile, faults: Iterable[Fault]) -> Iterator[Mistake]:
+    return (Mistake(place.file, one.line, one.id, place.id, one.what, one.remedy) for one in faults)
 
 
 def _placed(config: Mapping[str, Any], place: Route | FolderFile) -> Mapping[str, Any]:
@@ -78,15 +82,11 @@ def serve_route(
     places = [_placed(one.config, place) for place, one in files]
     handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
     guard, unfit = _guard(route, exports, handlers, nearest("require_precondition", places, False))
-    found.extend(
-        Mistake(route.file, fault.line, fault.id, route.id, fault.what, fault.remedy)
-        for fault in (*exports.faults, *faults, *unfit)
-    )
+    found.extend(_mistakes(route, [*exports.faults, *faults, *unfit]))
     if not handlers:
         return None
-    name = exports.name or route.default_name
     cached, policy, wrong = _cache(route, exports, handlers, config, guard)
-    found.extend(Mistake(route.file, one.line, one.id, route.id, one.what, one.remedy) for one in wrong)
+    found.extend(_mistakes(route, wrong))
     layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
     if not layers and nearest("security", places, None) is not None:
         found.extend(_unasked(route, handlers))
@@ -94,8 +94,9 @@ def serve_route(
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
     said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
-    note_config((views.view, views.on_loop, views.in_thread), said_by)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
+    note_config((views.view, *kinds.values()), said_by)
+    name = exports.name or route.default_name
     return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
 
 
