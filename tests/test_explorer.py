@@ -27,6 +27,7 @@ ROUTES = {
         cors = CORS(["https://app.example"])
         csrf = "token"
         max_duration = 2.5
+        throttle = "100/minute"
 
         async def middleware(request, call_next):
             return await call_next(request)
@@ -170,6 +171,7 @@ def test_rules_and_inputs_of_a_route_are_told_without_values(shown: Site) -> Non
         "CORS answers https://app.example",
         "CSRF token",
         "Time limit 2.5 s",
+        "throttle 100/minute, ",
     ):
         assert part in told, part
     assert "s3cret" not in told

@@ -16,11 +16,13 @@ from django_routehandlers.handlers.cross_origin import cors_of
 from django_routehandlers.handlers.functions import Unresolved, parameters_of
 from django_routehandlers.handlers.inputs import Group, Input
 from django_routehandlers.handlers.view_facts import csrf_rule_of, fields_of
+from django_routehandlers.listing.config_text import source_text, told, value_text
 from django_routehandlers.listing.rows import Row
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.routing.url_patterns import Served
 
 _MODULES = re.compile(r"\b(?:[^\W\d]\w*\.)+(?=[^\W\d])")
+_TOLD_ABOVE = {"csrf", "cors", "max_duration", "deprecation", "sunset"}
 _PLACES = {"query": "query", "header": "field", "cookie": "cookie", "form": "form", "file": "file"}
 
 
@@ -97,6 +99,9 @@ def rules_of(served: Served, row: Row, handlers: Iterable[BoundHandler]) -> Iter
     if limit := limit_text(handlers):
         yield "Time limit", limit
     yield from fields_of(served.view)
+    for name, said in told(row.config).items():
+        if name not in _TOLD_ABOVE:
+            yield name, f"{value_text(said.value)}, {source_text(said, row.below)}"
 
 
 def cache_text(policy: CachePolicy) -> str:
