@@ -56,7 +56,8 @@ def _placed(config: Mapping[str, Any], place: Route | FolderFile) -> Mapping[str
     """Return the config of a file, whose limits are counted at the place that names them."""
     if "throttle" not in config:
         return config
-    return {**config, "throttle": throttling_of(config["throttle"], place=place.id, app=place.app)}
+    kind = "route" if isinstance(place, Route) else "folder"
+    return {**config, "throttle": throttling_of(config["throttle"], place=place.id, kind=kind, app=place.app)}
 
 
 def serve_route(

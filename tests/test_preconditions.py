@@ -100,6 +100,7 @@ def test_a_write_is_judged_before_its_handler_runs(
     [
         ({"If-Unmodified-Since": DATE}, 200),
         ({"If-Unmodified-Since": EARLIER}, 412),
+        ({"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 412),
         ({"If-Unmodified-Since": "yesterday"}, 200),
         ({"If-Match": '"any"'}, 412),
         ({"If-Match": "*"}, 200),

@@ -61,6 +61,7 @@ def test_a_realm_is_what_a_field_can_say(title: str, realm: str) -> None:
         ({"type": "http", "scheme": "basic", "realm": "a"}, "has no 'realm'"),
         ({**KEY, "in": "body"}, "not in 'body'"),
         ({**KEY, "name": "X-A: b\r\n"}, "HTTP cannot send"),
+        ({**KEY, "in": "query", "name": "ключ"}, "text of ASCII"),
         ({**BASIC, "x-realm": "a\nb"}, "text of ASCII"),
         ({**BASIC, "x-made": object()}, "The document cannot say it"),
     ],

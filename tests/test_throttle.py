@@ -118,11 +118,23 @@ def test_preflights_are_not_counted_and_refusals_have_the_fields_of_cors(site: S
     asked = {"Origin": "https://a.example", "Access_Control_Request_Method": "GET"}
 
     assert [send("OPTIONS", "/hello", **asked).status for _ in range(2)] == [204, 204]
-    assert [send("OPTIONS", "/own", **asked).status for _ in range(2)] == [200, 200]
+    # That one is the route's own to answer, and its limit names OPTIONS.
+    assert [send("OPTIONS", "/own", **asked).status for _ in range(2)] == [200, 429]
     answers = [send("GET", "/hello", Origin="https://a.example") for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 429]
     assert answers[1].fields["access-control-allow-origin"] == "https://a.example"
-    assert statuses(send, "OPTIONS /own", "OPTIONS /own") == [200, 429]
+
+
+def test_a_route_and_the_folder_of_its_path_count_apart(site: Site, send: Ask) -> None:
+    same = "throttle = '2/minute'\n"
+    site.serve({"middleware.py": same, "route.py": IMPORTS + same + GET, "other/route.py": GET})
+    assert statuses(send, "GET /", "GET /", "GET /", "GET /other") == [200, 200, 429, 200]
+
+
+def test_a_key_is_any_callable(site: Site, send: Ask) -> None:
+    key = "class Everybody:\n    __hash__ = None\n\n    def __call__(self, request):\n        return 'all'\n\n\n"
+    site.serve({"route.py": IMPORTS + key + "throttle = Throttle('1/hour', key=Everybody())" + GET})
+    assert statuses(send, "GET /", "GET /") == [200, 429]
 
 
 @pytest.mark.parametrize("kind", ["async def", "def"])

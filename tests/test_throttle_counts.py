@@ -13,6 +13,7 @@ from threading import Barrier
 
 import pytest
 from django.test import override_settings
+from redis import Redis
 
 from cache_servers import RedisServer
 from clock import Clock, eventually
@@ -93,6 +94,34 @@ def test_exactly_the_quota_passes_of_many_threads(counts: Counts) -> None:
         assert sum(threads.map(ask_five, range(64))) == 40
     use = counts.judge([one("90/day", "other")])[0]
     assert (use.used, use.is_exceeded) == (41, False)
+
+
+def test_one_who_is_refused_by_the_longer_limit_keeps_nobody_else_out(counts: Counts) -> None:
+    """The shorter period is over, and nothing is counted anew in it."""
+    for client in ("first", "first", "second", "first"):
+        passed(counts, [one("9/second", "short", client), one("2/day", "long", client)])
+    time.sleep(1.2)
+    asked = {client: [one("9/second", "short", client), one("2/day", "long", client)] for client in ("first", "third")}
+    assert [passed(counts, asked[client]) for client in ("first", "third", "first", "third")] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_what_is_counted_on_redis_goes_by_itself_whatever_its_clock_does(redis: RedisServer) -> None:
+    counts = open_counts(redis)
+    asked = one("3/hour", "stepped")
+    counts.judge([asked])
+    with Redis.from_url(redis.url, decode_responses=True) as client:
+        (key,) = [name for name in client.scan_iter() if "stepped" in name]
+        (part,) = client.hgetall(key)
+        client.delete(key)
+        client.hset(key, str(int(part) + 50), "3")
+        assert not passed(counts, [asked])
+        assert 0 < client.pttl(key) <= 11 * asked.width
+    counts.store.close()
 
 
 def test_clients_and_limits_are_counted_apart(counts: Counts) -> None:

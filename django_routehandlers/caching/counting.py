@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Lock
 
 from django.core.signals import setting_changed
 
@@ -44,9 +45,18 @@ class Counting:
             self.counts.store.close()
 
 
-@lru_cache(maxsize=1)
+_MAKING = Lock()
+
+
 def current_counting() -> Counting:
     """Return the counts of this process: on the Redis server of the cache that is named, else in memory."""
+    # Of two that are made at once, one would be lost, with what it has counted.
+    with _MAKING:
+        return _counting()
+
+
+@lru_cache(maxsize=1)
+def _counting() -> Counting:
     store = _redis_store()
     return Counting(MemoryCounts() if store is None else RedisCounts(store))
 
@@ -60,12 +70,19 @@ def _redis_store() -> RedisStore | None:
 
 def _forget(*, setting: str = SETTING, **kwargs: object) -> None:
     if setting in (SETTING, "CACHES"):
-        if current_counting.cache_info().currsize:
-            current_counting().close()
-        current_counting.cache_clear()
+        if _counting.cache_info().currsize:
+            _counting().close()
+        _counting.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="django_routehandlers.caching.counting")
-# Threads and connections do not come along.
+
+
+def _begin_anew() -> None:
+    # Threads and connections do not come along.
+    _counting.cache_clear()
+    _MAKING.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=current_counting.cache_clear)
+    os.register_at_fork(before=_MAKING.acquire, after_in_parent=_MAKING.release, after_in_child=_begin_anew)

@@ -48,7 +48,10 @@ for i, key in ipairs(KEYS) do
   end
   used = used + ahead
   if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
-  if ahead > 0 then redis.call('HINCRBY', key, part, ahead) end
+  if ahead > 0 then
+    redis.call('HINCRBY', key, part, ahead)
+    redis.call('PEXPIRE', key, (PARTS + 1) * width)
+  end
   local exceeded = used >= quota and 1 or 0
   if exceeded == 1 then passes = false end
   news[i] = {part, width}
@@ -137,9 +140,13 @@ class MemoryCounts:
 
     def _cells(self, one: Counted, part: int) -> dict[int, int]:
         """Return what is counted of a client, by parts, the ones that are over left out."""
-        known = self._scopes.setdefault(one.scope, OrderedDict()).get(one.client, {})
+        clients = self._scopes.setdefault(one.scope, OrderedDict())
+        known = clients.get(one.client, {})
         for cell in [cell for cell in known if cell < part - PARTS]:
             del known[cell]
+        if not known:
+            # Another limit may refuse the request, so that nothing is counted.
+            clients.pop(one.client, None)
         return known
 
     def _add(self, one: Counted, cells: dict[int, int], part: int) -> None:

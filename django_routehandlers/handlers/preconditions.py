@@ -13,7 +13,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from django.utils.http import parse_etags
+from django.utils.http import parse_etags, parse_http_date_safe
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
@@ -37,6 +37,7 @@ AsyncCall = Callable[[HttpRequest | None, Mapping[str, Any], Arguments], Awaitab
 
 _CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"})
 # Stands for a representation without a tag, so that "*" is told from no representation; nobody has sent it.
+_CHANGED = "The resource is not in the state that the request is based on."
 _UNTAGGED = 'W/"\x7f"'
 
 
@@ -173,6 +174,8 @@ class Preconditions:
         if "HTTP_IF_MATCH" in request.META and not parse_etags(request.META["HTTP_IF_MATCH"]):
             # Django passes it by, and the client would overwrite what it meant to keep.
             raise _failed(found, "If-Match names no entity tag: one stands in double quotes.", is_logged=False)
+        if self._is_changed(request, found):
+            raise _failed(found, _CHANGED, is_logged=False)
         etag = found.entity_tag
         if etag is None and found.last_modified is not None and self.functions.etag is None:
             etag = _UNTAGGED
@@ -180,22 +183,30 @@ class Preconditions:
         if answer is None:
             return None
         if answer.status_code == 412:
-            raise _failed(found, "The resource is not in the state that the request is based on.", is_logged=True)
+            raise _failed(found, _CHANGED, is_logged=True)
         for name, value in found.fields.items():
             answer.headers[name] = value
         return answer
 
+    def _is_changed(self, request: HttpRequest, found: Validators) -> bool:
+        """Return whether there is an ``If-Unmodified-Since`` that counts, and it does not hold."""
+        # A resource without dates ignores conditions on them (RFC 9110, section 13.1.4). Django, which answers 412
+        # there, takes the first second of 1970 for no date.
+        if self.functions.last_modified is None or "HTTP_IF_MATCH" in request.META:
+            return False
+        since = parse_http_date_safe(request.META.get("HTTP_IF_UNMODIFIED_SINCE", ""))
+        return since is not None and (found.timestamp is None or found.timestamp > since)
+
     def _seen(self, request: HttpRequest, found: Validators) -> HttpRequest:
         """Return the request with those preconditions that apply, as they are to be compared."""
-        changed: dict[str, str] = {}
+        changed = {"HTTP_IF_UNMODIFIED_SINCE": ""}
         match: str = request.META.get("HTTP_IF_MATCH", "")
         if "W/" in match and not (found.entity_tag or "W/").startswith("W/"):
             # Compression on the way makes tags weak that were strong here (GZipMiddleware, nginx). They are of the
             # state of the resource, which no coding changes: what If-Match is to keep from being overwritten.
             changed["HTTP_IF_MATCH"] = ", ".join(tag.removeprefix("W/") for tag in parse_etags(match))
         if self.functions.last_modified is None:
-            # A resource without dates ignores conditions on them (RFC 9110, section 13.1.4); Django answers 412.
-            changed.update(HTTP_IF_UNMODIFIED_SINCE="", HTTP_IF_MODIFIED_SINCE="")
+            changed["HTTP_IF_MODIFIED_SINCE"] = ""
         if not any(name in request.META for name in changed):
             return request
         seen = HttpRequest()

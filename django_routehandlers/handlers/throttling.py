@@ -5,9 +5,9 @@ The place that names a limit is where it is counted: all routes below a folder s
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest
@@ -19,7 +19,6 @@ from django_routehandlers.caching.counting import current_counting
 from django_routehandlers.caching.counts import Counted
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.conf import get_config
-from django_routehandlers.handlers.cross_origin import is_preflight
 from django_routehandlers.handlers.current_user import auser_of, user_of
 from django_routehandlers.handlers.failures import Fail
 from django_routehandlers.handlers.functions import is_coroutine_function
@@ -55,6 +54,8 @@ class Throttling:
 
     place: str
     """What listings call it: the route or the folder as written, ``settings`` for the settings."""
+    kind: Literal["route", "folder", "settings"]
+    """Of two places of one path, which one it is."""
     app: str
     """Label of the app that has the place; ``""`` for the settings."""
     limits: tuple[Throttle, ...]
@@ -62,21 +63,25 @@ class Throttling:
     """What tells each limit from all others: a digest."""
 
     def __post_init__(self) -> None:
-        texts = (f"{self.app} {self.place} {one.name} {one.quota} {one.period}" for one in self.limits)
+        texts = (
+            "\0".join((self.kind, self.app, self.place, str(one.name), str(one.quota), str(one.period)))
+            for one in self.limits
+        )
         object.__setattr__(self, "scopes", tuple(map(_digest, texts)))
 
     def asked(self, request: HttpRequest) -> tuple[tuple[Throttle, str], ...]:
         """Return the limits that *request* counts for, and their scopes."""
+        # No preflight comes here that a policy of CORS answers.
         method = request.method or ""
-        if is_preflight(request):
-            return ()
         return tuple(one for one in zip(self.limits, self.scopes, strict=True) if one[0].counts(method))
 
 
-def throttling_of(value: object, *, place: str, app: str = "") -> Throttling | None:
+def throttling_of(
+    value: object, *, place: str, kind: Literal["route", "folder", "settings"] = "settings", app: str = ""
+) -> Throttling | None:
     """Return the limits that a value stands for which is known to be right; ``None`` where it switches them off."""
     limits = read_throttle(value)
-    return Throttling(place, app, limits) if limits else None
+    return Throttling(place, kind, app, limits) if limits else None
 
 
 def wrong_throttle(value: object) -> tuple[str, str] | None:
@@ -105,7 +110,7 @@ def with_throttle(view: View, throttling: Throttling | None, fail: Fail) -> View
         if not (limits := throttling.asked(request)):
             return _for_one_client(request, await view(request, **segments))
         try:
-            clients: dict[Key, Client] = {limit.key: await _aclient(request, limit.key) for limit, _ in limits}
+            clients = {id(limit.key): await _aclient(request, limit.key) for limit, _ in limits}
             asked = _counted(limits, clients)
             refusal = _judged(request, asked, await current_counting().ajudge(asked))
         except StoreError:
@@ -118,7 +123,7 @@ def with_throttle(view: View, throttling: Throttling | None, fail: Fail) -> View
         if not (limits := throttling.asked(request)):
             return _for_one_client(request, view(request, **segments))
         try:
-            clients: dict[Key, Client] = {limit.key: _client(request, limit.key) for limit, _ in limits}
+            clients = {id(limit.key): _client(request, limit.key) for limit, _ in limits}
             asked = _counted(limits, clients)
             refusal = _judged(request, asked, current_counting().judge(asked))
         except StoreError:
@@ -144,8 +149,8 @@ def with_rate_fields(view: View, throttling: Throttling | None) -> View:
     return aview if is_coroutine_function(view) else sync_view
 
 
-def _counted(limits: Sequence[tuple[Throttle, str]], clients: dict[Key, Client]) -> list[Counted]:
-    found = ((limit, scope, clients[limit.key]) for limit, scope in limits)
+def _counted(limits: Sequence[tuple[Throttle, str]], clients: Mapping[int, Client]) -> list[Counted]:
+    found = ((limit, scope, clients[id(limit.key)]) for limit, scope in limits)
     return [Counted(limit, scope, client) for limit, scope, client in found if client is not None]
 
 

@@ -51,6 +51,8 @@ def _wrong_text(kind: str, scheme: Scheme) -> str | None:
     named = {"apiKey": "name", "http": "scheme"}.get(kind)
     if named is not None and scheme.get("in") != "query" and not _TOKEN.fullmatch(scheme[named]):
         return f"Its {named} is {scheme[named]!r}, which HTTP cannot send (RFC 9110, section 5.6.2)."
+    if kind == "apiKey" and not _QUOTABLE.fullmatch(scheme["name"]):
+        return f"Its name is {scheme['name']!r}. It is text of ASCII, which the 401 names."
     realm: object = scheme.get(REALM, "")
     if not isinstance(realm, str) or not _QUOTABLE.fullmatch(realm):
         return f"Its {REALM} is {realm!r}. It is text of ASCII."
