@@ -304,6 +304,14 @@ def test_call_gives_a_handler_each_kind_of_input(inputs: Callable[..., Any]) -> 
     assert inputs("GET", of="routes:tree-path", path=["a", 1]).json() == ["a", "1"]
 
 
+def test_call_gives_a_handler_what_its_preconditions_were_judged_by(site: Site) -> None:
+    source = "def etag(id: int):\n    return '7'\n\n\n{} PUT(id: int, etag: str | None):\n    return [id, etag]\n"
+    site.serve({"a/[id]/route.py": source.format("def"), "b/[id]/route.py": source.format("async def")})
+    for name in ("routes:a-id", "routes:b-id"):
+        put = route_handler(name, "PUT")
+        assert (call(put, id=1, etag="6").json(), call(put, id=1).json()) == ([1, "6"], [1, None])
+
+
 def test_call_does_after_what_the_handler_deferred(inputs: Callable[..., Any], site: Site) -> None:
     inputs("POST", id=3, user=User(username="ada"), body=[])
     module = import_module(f"{site.label()}.routes.items.[id].route")

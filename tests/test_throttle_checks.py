@@ -22,6 +22,7 @@ REDIS = "django.core.cache.backends.redis.RedisCache"
         ({"rate": "0/minute"}, "Throttle('0/minute'): it is no rate."),
         ({"rate": 5}, "Throttle(5): it is no rate."),
         ({"rate": "1/day", "key": "address"}, "Throttle(key=…): 'address' names no client."),
+        ({"rate": "1/day", "key": lambda: "all"}, "Throttle(key=…): <function"),
         ({"rate": "1/day", "name": 'a "b"'}, "Throttle(name=…): 'a \"b\"' cannot be sent."),
         ({"rate": "1/day", "methods": "POST"}, "Throttle(methods=…): 'POST' is no list of methods."),
         ({"rate": "1/day", "methods": ["post"]}, "Throttle(methods=…): 'post' is no method in capitals."),

@@ -5,6 +5,7 @@ Source: RateLimit header fields for HTTP (draft-ietf-httpapi-ratelimit-headers-1
 ones (RFC 9651).
 """
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -139,11 +140,24 @@ def repeated_name(limits: Iterable[Throttle]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
+def _takes_request(key: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(key).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        # What is written in C may not tell.
+        return True
+    return True
+
+
 def _wrong(limit: Throttle) -> Iterable[tuple[str, str]]:
     """Yield what is wrong with the arguments of *limit*: name, and what, rule and remedy."""
     key, name = cast("object", limit.key), cast("object", limit.name)
     if not (key is None or key in ("user", "ip") or callable(key)):
         yield "key", f'{key!r} names no client. Write "user", "ip", or a function of the request.'
+    if callable(key) and not _takes_request(key):
+        yield "key", f"{key!r} cannot be called with the request alone. Write `def key(request): …`."
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         yield "name", f'{name!r} cannot be sent. Write a word in ASCII, such as "burst".'
     methods = cast("object", limit.methods)

@@ -124,19 +124,22 @@ class _Call:
     segments: Mapping[str, Any]
     request: HttpRequest
     user: Any
+    given: Mapping[str, Any]
+    """What its preconditions would have been judged by."""
 
     @classmethod
     def of(cls, handler: _Handler, request: HttpRequest | None, user: Any, inputs: dict[str, Any]) -> "_Call":
         served, method, bound = _found(handler)
         segments = written_segments(served.route, inputs)
-        rest = {name: value for name, value in inputs.items() if name not in segments}
+        given = {name: inputs.get(name) for name in bound.plan.given}
+        rest = {name: value for name, value in inputs.items() if name not in {**segments, **given}}
         made = written_request(bound, method, rest) if request is None else request
         if request is not None and rest:
             raise TypeError(
                 f"{bound.label}: {', '.join(rest)} and request= are both given. Write them into the request."
             )
         _log_in(made, user)
-        return cls(served, method, bound, segments, made, user)
+        return cls(served, method, bound, segments, made, user, given)
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         plan = self.bound.plan
@@ -144,7 +147,8 @@ class _Call:
         if plan.user is not None:
             plan.take_user(self.request.user, values)
         plan.read(self.request, values)
-        return plan.arguments(self.request, values)
+        args, kwargs = plan.arguments(self.request, values)
+        return args, {**kwargs, **self.given}
 
     def deferred(self) -> Deferred | None:
         # A cached GET may not use after(), here as anywhere.
