@@ -112,7 +112,9 @@ def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
 
 def _write_cache_control(request: HttpRequest, response: HttpResponseBase, outcome: CacheOutcome) -> None:
     if not outcome.is_public:
-        response.headers.setdefault("Cache-Control", PRIVATE)
+        # A 304 that was made before the handler ran does not know what the handler says (RFC 9110, section 15.4.5).
+        if response.status_code != 304 or not outcome.keeps_words:
+            response.headers.setdefault("Cache-Control", PRIVATE)
         # A handler that has read the request knew what it said; of a cookie it need not have known.
         if _sets_cookie(response) or not outcome.keeps_words:
             withdraw(response)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -307,6 +308,29 @@ def test_what_is_no_validator_is_an_error_that_says_so(site: Site, returned: str
     site.client.raise_request_exception = True
     with pytest.raises(error, match=rf"/x {name}\(\) .*returned"):
         site.client.get("/x")
+
+
+@pytest.mark.parametrize("way", ["client", "async_client"])
+def test_a_write_whose_time_is_over_does_not_begin(site: Site, way: str) -> None:
+    """Invariant 63: the client may have been told that it took too long."""
+    source = document("def").replace("def etag(id):\n", "def etag(id):\n    time.sleep(0.3)\n")
+    site.serve({"docs/[id]/route.py": f"import time\n\nmax_duration = 0.1\n\n{source}"})
+    if way == "client":
+        status = site.client.put("/docs/1", headers={"If-Match": '"7"'}).status_code
+    else:
+        status = asyncio.run(site.async_client.put("/docs/1", headers={"If-Match": '"7"'})).status_code
+        time.sleep(0.4)
+    assert (status, "PUT" in loaded(site).runs) == (504, False)
+
+
+def test_an_early_304_leaves_what_caches_know_as_it_is(site: Site, own_cache: None) -> None:
+    """RFC 9110, section 15.4.5: the handler, which has not run, may have said something else."""
+    source = "def etag():\n    return '7'\n\n\ndef GET(request):\n    return JSONResponse(1, headers=WORDS)\n"
+    head = "from django_routehandlers import JSONResponse\n\nWORDS = {'Cache-Control': 'private, max-age=60'}\n\n\n"
+    site.serve({"a/route.py": head + source})
+    assert site.client.get("/a").headers["Cache-Control"] == "private, max-age=60"
+    early = site.client.get("/a", headers={"If-None-Match": '"7"'})
+    assert (early.status_code, early.headers["ETag"], early.has_header("Cache-Control")) == (304, '"7"', False)
 
 
 def test_a_failed_precondition_is_logged_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -27,6 +27,7 @@ from django_routehandlers.policies.preconditions import (
     required_methods,
 )
 from django_routehandlers.responses.problems import Refusal
+from django_routehandlers.responses.time_limit import TimeLimit
 
 GUARDED_METHODS = ("GET", "HEAD", *UNSAFE_METHODS)
 """Methods whose preconditions are judged."""
@@ -56,6 +57,8 @@ class _Exchange:
     request: HttpRequest | None
     """``None`` where an entry of the cache is filled: then there is nothing to judge."""
     segments: Mapping[str, Any]
+    limit: TimeLimit | None
+    """The time that judging and answering it have together; ``None`` for any."""
     found: Validators | None = None
     """What the current representation is known by, once that has been asked."""
 
@@ -98,7 +101,7 @@ class Preconditions:
         call = self._around(handler).sync_call()
 
         def respond(request: HttpRequest | None, segments: Mapping[str, Any], arguments: Arguments) -> HttpResponseBase:
-            exchange = _Exchange(request, segments)
+            exchange = _Exchange(request, segments, self._limit(handler))
             return exchange.finish(call(exchange, arguments))
 
         return respond
@@ -110,7 +113,7 @@ class Preconditions:
         async def respond(
             request: HttpRequest | None, segments: Mapping[str, Any], arguments: Arguments
         ) -> HttpResponseBase:
-            exchange = _Exchange(request, segments)
+            exchange = _Exchange(request, segments, self._limit(handler))
             return exchange.finish(await call(exchange, arguments))
 
         return respond
@@ -125,6 +128,9 @@ class Preconditions:
                 exchange.found = self.functions.read(exchange.request, exchange.segments)
                 if (answer := self._judge(exchange.request, exchange.found)) is not None:
                     return answer
+            if exchange.limit is not None and exchange.limit.is_over:
+                # Its client may have been told so: what has not begun is not begun.
+                raise exchange.limit.overdue()
             return function(*args, **kwargs, **exchange.given(taken))
 
         vars(checked)["_non_atomic_requests"] = getattr(function, "_non_atomic_requests", frozenset[str]())
@@ -145,6 +151,9 @@ class Preconditions:
         return checked if limit is None else limited(checked, limit, handler.label)
 
     # What is decided once for both edges
+
+    def _limit(self, handler: BoundHandler) -> TimeLimit | None:
+        return None if handler.max_duration is None else TimeLimit(handler.label, handler.max_duration)
 
     def _is_asked(self, exchange: _Exchange) -> bool:
         """Return whether the validators are needed; refuse a request that lacks a precondition."""
