@@ -125,6 +125,35 @@ def test_preflights_are_not_counted_and_refusals_have_the_fields_of_cors(site: S
     assert answers[1].fields["access-control-allow-origin"] == "https://a.example"
 
 
+def test_what_is_told_of_limits_is_private_whatever_caches_stand_around(site: Site, send: Ask) -> None:
+    """Invariant 1: a cache of the site would give the fields of one client to the next."""
+    words = "def GET(request):\n    return JSONResponse(1, headers={'Cache-Control': 'public, max-age=9'})\n"
+    head = "from django_routehandlers import JSONResponse\n\nthrottle = '1/minute'\n\n\n"
+    around = (
+        "from django.http import HttpResponse\n\npublic = True\n\n\nasync def middleware(request, call_next):\n"
+        "    response = await call_next(request)\n"
+        "    return response if response.status_code == 200 else HttpResponse(headers={'Cache-Control': 'public'})\n"
+    )
+    site.serve({"a/route.py": head + words, "b/middleware.py": around, "b/route.py": head + words})
+    for path in ("/a", "/b"):
+        first, second = send("GET", path), send("GET", path)
+        assert [one.fields["cache-control"].split(",")[0] for one in (first, second)][0] == "private"
+        assert "public" not in second.fields["cache-control"]
+        assert ("retry-after" in second.fields) is (second.status == 429)
+
+
+def test_users_of_two_models_are_two_clients(site: Site, send: Ask) -> None:
+    guard = (
+        "class Program:\n    is_authenticated, pk = True, 1\n\n\nclass Person(Program):\n    pass\n\n\n"
+        "async def middleware(request, call_next):\n"
+        "    request.user = Person() if request.headers.get('X-Who') == 'person' else Program()\n"
+        "    return await call_next(request)\n\n\nthrottle = '1/minute'\n"
+    )
+    site.serve({"middleware.py": guard, "route.py": GET.lstrip()})
+    answers = [send("GET", "/", X_Who=who).status for who in ("person", "program", "person", "program")]
+    assert answers == [200, 200, 429, 429]
+
+
 def test_a_route_and_the_folder_of_its_path_count_apart(site: Site, send: Ask) -> None:
     same = "throttle = '2/minute'\n"
     site.serve({"middleware.py": same, "route.py": IMPORTS + same + GET, "other/route.py": GET})

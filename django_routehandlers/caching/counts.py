@@ -147,6 +147,8 @@ class MemoryCounts:
         if not known:
             # Another limit may refuse the request, so that nothing is counted.
             clients.pop(one.client, None)
+        else:
+            clients.move_to_end(one.client)
         return known
 
     def _add(self, one: Counted, cells: dict[int, int], part: int) -> None:

@@ -61,7 +61,10 @@ def _may_see(request: HttpRequest) -> bool:
     if settings.DEBUG:
         return True
     user: Any = getattr(request, "user", None)
-    return get_config().EXPLORER and user is not None and user.is_active and user.is_staff
+    if not get_config().EXPLORER or user is None:
+        return False
+    # A user model of the project's own need not have it.
+    return bool(user.is_active and getattr(user, "is_staff", False))
 
 
 @_guarded

@@ -24,7 +24,7 @@ from django_routehandlers.handlers.failures import Fail
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_status import CacheStatus
 from django_routehandlers.policies.client_address import client_network
-from django_routehandlers.policies.outcome import CacheOutcome, leave_outcome
+from django_routehandlers.policies.outcome import CacheOutcome, leave_outcome, withdraw
 from django_routehandlers.policies.rate_fields import add_rate_fields, leave_rate_fields
 from django_routehandlers.policies.throttle import (
     EXCEEDED,
@@ -186,6 +186,7 @@ def _for_one_client(request: HttpRequest, response: HttpResponseBase) -> HttpRes
     # What it says of the limits is true of nobody else, and whether it was given at all depends on who asked.
     outcome: CacheOutcome = vars(request)["route_cache"]
     leave_outcome(request, response, outcome.for_one_client)
+    withdraw(response)
     return response
 
 
@@ -222,7 +223,9 @@ def _is_unread(user: Any) -> bool:
 
 def _known(request: HttpRequest, key: Key, user: Any) -> Client:
     if getattr(user, "is_authenticated", False) and (pk := getattr(user, "pk", None)) is not None:
-        return _digest(f"user {pk}")
+        # Guards may set users that are none of Django's, with numbers of their own. Not type(): it may be lazy.
+        kind: type = user.__class__
+        return _digest(f"user {kind.__module__}.{kind.__qualname__} {pk}")
     return None if key == "user" else _digest(f"ip {client_network(request.META, get_config().PROXY_COUNT)}")
 
 

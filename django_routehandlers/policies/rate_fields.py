@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.policies.outcome import withdraw
 from django_routehandlers.policies.throttle import Fields
 
 
@@ -15,5 +16,10 @@ def add_rate_fields(request: HttpRequest, response: HttpResponseBase) -> HttpRes
     """Return *response* with what the client of *request* is told of its limits, if anything."""
     fields: Fields = vars(request).get("rate_fields", ())
     for name, value in fields:
-        response.headers[name] = value
+        # Of an answer that stands in the place of a refusal there is nothing to wait for.
+        if name != "Retry-After" or response.status_code == 429:
+            response.headers[name] = value
+    if fields:
+        # They are true of nobody else.
+        withdraw(response)
     return response
