@@ -29,12 +29,13 @@ class Counting:
 
     def judge(self, asked: Sequence[Counted]) -> list[Use]:
         """See ``Counts.judge()``."""
-        return self.counts.judge(asked)
+        # A key that names no client leaves nothing to ask a server for.
+        return self.counts.judge(asked) if asked else []
 
     async def ajudge(self, asked: Sequence[Counted]) -> list[Use]:
         """As ``judge()``, on an event loop, which never waits for it."""
-        if self._threads is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
-            return self.counts.judge(asked)
+        if not asked or self._threads is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
+            return self.judge(asked)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.counts.judge, asked)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """
 Turn the handlers of a route into the one Django view that answers it.
 
-One body of logic, before and after the handler; two thin edges around it. A route whose
+Its two thin edges are made in ``edges.py``; what goes around them is put on here. A route whose
 handlers are all plain functions is a sync view, which Django itself runs in a worker thread
 under ASGI and directly under WSGI; any other route is an async view. A route that is cached has
 both, so that what is kept is served on the event loop, or in the thread, that is there. With
@@ -21,10 +21,7 @@ from django_routehandlers.handlers.cross_origin import with_cors
 from django_routehandlers.handlers.csrf_rules import CSRF_RULES
 from django_routehandlers.handlers.edges import async_view, sync_view
 from django_routehandlers.handlers.failures import answer_failure, answer_refusal
-from django_routehandlers.handlers.judging import (
-    MethodTable,
-    method_table,
-)
+from django_routehandlers.handlers.judging import MethodTable, method_table
 from django_routehandlers.handlers.layers import Layer
 from django_routehandlers.handlers.lifecycle import with_fields
 from django_routehandlers.handlers.preconditions import Preconditions
