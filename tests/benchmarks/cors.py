@@ -15,7 +15,7 @@ from typing import Any
 
 from dispatch import scope_of
 from django.test import override_settings
-from rounds import ROUNDS, Call, least_seconds, set_up
+from rounds import ROUNDS, Call, call_of, least_seconds, set_up
 
 CALLS = 1000
 ORIGIN = "https://app.example.com"
@@ -41,31 +41,12 @@ def make(root: Path) -> None:
     set_up(root, files, apps=theirs, MIDDLEWARE=OURS, **others)
 
 
-def call_of(application: Any, target: str, method: str) -> Call:
+def call_from_page(application: Any, target: str, method: str) -> Call:
     """Return what sends one request of a page of another origin, and returns the status."""
     fields = [(b"host", b"localhost"), (b"origin", ORIGIN.encode())]
     if method == "OPTIONS":
         fields.append((b"access-control-request-method", b"GET"))
-    scope = {**scope_of(target), "method": method, "headers": fields}
-
-    async def call() -> int:
-        status, gone = [0], asyncio.Event()
-        came = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-        async def receive() -> dict[str, Any]:
-            for message in came:
-                return message
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                status[0] = message["status"]
-
-        await application(dict(scope), receive, send)
-        return status[0]
-
-    return call
+    return call_of(application, {**scope_of(target), "method": method, "headers": fields})
 
 
 def calls() -> dict[tuple[str, str], Call]:
@@ -76,14 +57,14 @@ def calls() -> dict[tuple[str, str], Call]:
     ours = get_asgi_application()
     for name in POLICIES:
         for kind in ("dynamic", "cached"):
-            found[name, kind] = call_of(ours, f"/{kind}/{name}/7", "GET")
-        found[name, "preflight"] = call_of(ours, f"/dynamic/{name}/7", "OPTIONS")
+            found[name, kind] = call_from_page(ours, f"/{kind}/{name}/7", "GET")
+        found[name, "preflight"] = call_from_page(ours, f"/dynamic/{name}/7", "OPTIONS")
     if find_spec("corsheaders"):
         with override_settings(MIDDLEWARE=[THEIRS, *OURS]):
             theirs = get_asgi_application()
         for kind in ("dynamic", "cached"):
-            found["django-cors-headers", kind] = call_of(theirs, f"/{kind}/none/7", "GET")
-        found["django-cors-headers", "preflight"] = call_of(theirs, "/dynamic/none/7", "OPTIONS")
+            found["django-cors-headers", kind] = call_from_page(theirs, f"/{kind}/none/7", "GET")
+        found["django-cors-headers", "preflight"] = call_from_page(theirs, "/dynamic/none/7", "OPTIONS")
     return found
 
 

@@ -1,5 +1,6 @@
 """What benchmarks of routes in one process share: a project, and the least time of calls in rounds that alternate."""
 
+import asyncio
 import gc
 import sys
 import time
@@ -44,6 +45,29 @@ def set_up(
     django.setup()
     sys.modules["benchmark"] = urls = type(sys)("benchmark")
     urls.urlpatterns = [*patterns(), path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
+
+
+def call_of(application: Any, scope: Mapping[str, Any]) -> Call:
+    """Return what sends one request without content, and returns the status."""
+
+    async def call() -> int:
+        status, gone = [0], asyncio.Event()
+        came = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            for message in came:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                status[0] = message["status"]
+
+        await application(dict(scope), receive, send)
+        return status[0]
+
+    return call
 
 
 async def least_seconds(calls: Mapping[Case, Call], count: int) -> dict[Case, float]:

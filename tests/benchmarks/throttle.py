@@ -8,24 +8,20 @@ rounds that alternate; the ratio is to the route without a limit. Redis is start
 """
 
 import asyncio
-import gc
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import django
+from dispatch import scope_of
 from django.conf import settings
 from django.test import override_settings
-from django.urls import include, path
+from rounds import ROUNDS, call_of, least_seconds, set_up
 
-ROUNDS = 9
 CALLS = 500
 HANDLER = "\n\nasync def GET(id: int):\n    return {'id': id}\n"
 LIMITS = {
@@ -35,61 +31,16 @@ LIMITS = {
 }
 KINDS = {"dynamic": "dynamic = 'force-dynamic'\n", "cached": ""}
 REDIS = "django.core.cache.backends.redis.RedisCache"
-Call = Callable[[], Awaitable[int]]
 
 
-def set_up(root: Path) -> None:
+def make(root: Path) -> None:
     """Make a project with a route for each limit, dynamic and cached."""
-    for kind, head in KINDS.items():
-        for name, limit in LIMITS.items():
-            folder = root / "app" / "routes" / kind / name.replace(" ", "_") / "[id]"
-            folder.mkdir(parents=True)
-            (folder / "route.py").write_text(head + limit + HANDLER)
-    (root / "app" / "__init__.py").touch()
-    sys.path.insert(0, str(root))
-    settings.configure(
-        INSTALLED_APPS=["django_routehandlers", "app"],
-        ROOT_URLCONF="benchmark",
-        ALLOWED_HOSTS=["*"],
-        MIDDLEWARE=["django_routehandlers.middleware.CacheControlMiddleware"],
-    )
-    django.setup()
-    sys.modules["benchmark"] = urls = type(sys)("benchmark")
-    urls.urlpatterns = [path("", include("django_routehandlers.urls"))]  # type: ignore[attr-defined]
-
-
-def call_of(application: Any, target: str) -> Call:
-    """Return what sends one request, and returns the status."""
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "path": target,
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "scheme": "http",
-        "server": ("localhost", 80),
-        "client": ("127.0.0.1", 9),
+    files = {
+        f"{kind}/{name.replace(' ', '_')}/[id]/route.py": head + limit + HANDLER
+        for kind, head in KINDS.items()
+        for name, limit in LIMITS.items()
     }
-
-    async def call() -> int:
-        status, gone = [0], asyncio.Event()
-        came = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-        async def receive() -> dict[str, Any]:
-            for message in came:
-                return message
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                status[0] = message["status"]
-
-        await application(dict(scope), receive, send)
-        return status[0]
-
-    return call
+    set_up(root, files, MIDDLEWARE=["django_routehandlers.middleware.CacheControlMiddleware"])
 
 
 async def measure() -> dict[tuple[str, str], float]:
@@ -98,23 +49,13 @@ async def measure() -> dict[tuple[str, str], float]:
 
     application = get_asgi_application()
     cases = {
-        (limit, kind): call_of(application, f"/{kind}/{limit.replace(' ', '_')}/7")
+        (limit, kind): call_of(application, scope_of(f"/{kind}/{limit.replace(' ', '_')}/7"))
         for limit in LIMITS
         for kind in KINDS
     }
     for case, call in cases.items():
         assert await call() == 200, case
-    best = dict.fromkeys(cases, 1e9)
-    gc.disable()
-    for _ in range(ROUNDS):
-        for case, call in cases.items():
-            start = time.perf_counter()
-            for _ in range(CALLS):
-                await call()
-            best[case] = min(best[case], (time.perf_counter() - start) / CALLS)
-        gc.collect()
-    gc.enable()
-    return best
+    return await least_seconds(cases, CALLS)
 
 
 @contextmanager
@@ -150,7 +91,7 @@ def show(place: str, best: dict[tuple[str, str], float]) -> None:
 def main() -> None:
     """Print the tables."""
     with tempfile.TemporaryDirectory() as root, redis_url() as url:
-        set_up(Path(root))
+        make(Path(root))
         print(f"Microseconds for one request, and the ratio to no limit; least of {ROUNDS} rounds")
         show("in memory", asyncio.run(measure()))
         if url is not None:
