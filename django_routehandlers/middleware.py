@@ -17,8 +17,9 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
+from django_routehandlers.engine.fields import field_of, give_field
 from django_routehandlers.engine.request import is_due
-from django_routehandlers.handlers.cross_origin import add_cors, find_cors, is_preflight
+from django_routehandlers.handlers.cross_origin import add_cors, cors_of_request, find_cors, is_preflight
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (
     PRIVATE,
@@ -31,6 +32,7 @@ from django_routehandlers.policies.outcome import (
     has_own_content,
     is_routed,
     outcome_of,
+    own_outcome,
     request_etag,
     withdraw,
 )
@@ -38,6 +40,7 @@ from django_routehandlers.policies.outcome import (
 _SHARED_STATUSES = frozenset({200, 301, 304, 308})
 # Fields that caches downstream key on, or that CORS has them key on.
 _SHARED_NAMES = frozenset({"accept-encoding", "accept-language", "origin"})
+_PRIVATE_FIELD = ("Cache-Control", PRIVATE)
 _NAMES_OF_CLIENTS = frozenset({"authorization", "cookie"})
 _CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
 # A 304 has no content for these to speak of (RFC 9110, section 15.4.5).
@@ -86,11 +89,13 @@ def _answer_preflight(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    # Also of what another middleware has put in the place of the route's response.
-    response = add_cors(request, response)
-    if not is_routed(request):
-        return response
-    outcome = outcome_of(request, response)
+    outcome = own_outcome(request, response)
+    if outcome is None or cors_of_request(request) is not None:
+        # Also of what another middleware has put in the place of the route's response.
+        response = add_cors(request, response)
+        if not is_routed(request):
+            return response
+        outcome = outcome_of(request, response)
     if outcome is None:
         # What stands in the place of the view's response may have its fields, and the handler's own words in them.
         response.headers.setdefault("Cache-Control", PRIVATE)
@@ -105,8 +110,10 @@ def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
     if outcome.age is not None:
         # The clock of another machine may have made the entry, and clocks step back.
         response.headers["Age"] = str(max(outcome.age, 0))
-    sent: str | None = response.headers.get("Cache-Status")
-    response.headers["Cache-Status"] = append_cache_status(sent, outcome.status) if sent else outcome.status_text
+    if sent := field_of(response, "cache-status"):
+        response.headers["Cache-Status"] = append_cache_status(sent, outcome.status)
+    else:
+        give_field(response, "cache-status", outcome.status_field)
     return response
 
 
@@ -114,7 +121,7 @@ def _write_cache_control(request: HttpRequest, response: HttpResponseBase, outco
     if not outcome.is_public:
         # A 304 that was made before the handler ran does not know what the handler says (RFC 9110, section 15.4.5).
         if response.status_code != 304 or not outcome.keeps_words:
-            response.headers.setdefault("Cache-Control", PRIVATE)
+            give_field(response, "cache-control", _PRIVATE_FIELD)
         # A handler that has read the request knew what it said; of a cookie it need not have known.
         if _sets_cookie(response) or not outcome.keeps_words:
             withdraw(response)
@@ -151,7 +158,7 @@ def _is_for_everybody(request: HttpRequest, response: HttpResponseBase, outcome:
 
 
 def _sets_cookie(response: HttpResponseBase) -> bool:
-    return bool(response.cookies) or "Set-Cookie" in response.headers
+    return bool(response.cookies) or field_of(response, "set-cookie") is not None
 
 
 def _is_known(request: HttpRequest) -> bool:
@@ -169,7 +176,7 @@ def _is_known(request: HttpRequest) -> bool:
 
 def _conditional_response(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return the 304 or 412 that the fields of the request ask for (RFC 9110, section 13.2.2), or *response*."""
-    etag = response.headers.get("ETag")
+    etag = field_of(response, "etag")
     if etag and etag == request_etag(request) and not has_own_content(request, response):
         # Of the entry, whose content another middleware has changed.
         del response.headers["ETag"]

@@ -25,7 +25,8 @@ from django.db import connections, transaction
 
 from conftest import Site
 from django_routehandlers.asgi import get_asgi_application
-from django_routehandlers.engine.threads import RequestThread, own_thread, request_thread
+from django_routehandlers.engine.own_thread import own_thread
+from django_routehandlers.engine.threads import RequestThread, request_thread
 from django_routehandlers.engine.workers import worker_pool
 
 CURRENT: ContextVar[str] = ContextVar("current", default="unset")

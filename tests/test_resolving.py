@@ -1,7 +1,7 @@
 """A URL is resolved as Django resolves it: the same match, or the same list of what was tried."""
 
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
@@ -9,9 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, URLResolver, include, path, re_path
 from django.urls.resolvers import RegexPattern
 from django.utils import translation
+from django.utils.translation import gettext_lazy
 from django.views import View
 
 from django_routehandlers.engine.resolving import resolve
+from django_routehandlers.engine.static_matches import StaticMatches
 
 
 def view(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
@@ -83,6 +85,72 @@ def test_a_match_is_the_one_that_django_finds(url: str, language: str) -> None:
     root = URLResolver(RegexPattern(r"^/"), PATTERNS)
     with translation.override(language):
         assert described(lambda: resolve(root, url)) == described(lambda: root.resolve(url))
+
+
+def test_what_is_remembered_of_a_path_is_the_match_that_django_finds() -> None:
+    root = URLResolver(RegexPattern(r"^/"), PATTERNS)
+    static = StaticMatches(root)
+    for language in ("en", "de", "en"):
+        for url in URLS * 2:
+            with translation.override(language):
+                assert described(lambda: static.resolve(url)) == described(lambda: root.resolve(url))  # noqa: B023
+
+
+def test_a_view_cannot_change_what_is_remembered() -> None:
+    static = StaticMatches(URLResolver(RegexPattern(r"^/"), [path("other", view), path("plain", view, {"a": 1})]))
+    for _ in range(3):
+        match = static.resolve("/plain")
+        assert (match.kwargs, match.extra_kwargs, len(match.tried or ())) == ({"a": 1}, {"a": 1}, 2)
+        match.kwargs["a"] = match.extra_kwargs["a"] = 2
+        match.namespaces.append("mine")
+        (match.tried or []).clear()
+    assert static.resolve("/plain").namespaces == []
+
+
+def test_a_path_is_looked_up_again_where_the_answer_may_have_changed() -> None:
+    """A converter of the project's own, a translated route, a view or a pattern that was put in the place of another."""
+
+    class Known:
+        regex = "[a-z]+"
+        names: ClassVar[set[str]] = set()
+
+        def to_python(self, value: str) -> str:
+            if value not in self.names:
+                raise ValueError
+            return value
+
+    own = path("<str:name>", view, name="own")
+    vars(own.pattern)["converters"] = {"name": Known()}
+    last = path("last", view, name="last")
+    patterns = [own, path(gettext_lazy("Monday"), view, name="monday"), last]
+    static = StaticMatches(URLResolver(RegexPattern(r"^/"), patterns))
+    assert static.resolve("/last").url_name == "last"
+    Known.names.add("last")
+    assert static.resolve("/last").url_name == "own"
+    del patterns[0]
+    assert static.resolve("/last").url_name == "last"
+    with translation.override("de"):
+        assert static.resolve("/Montag").url_name == "monday"
+    with pytest.raises(Resolver404):
+        static.resolve("/Montag")
+    del patterns[0]
+    assert static.resolve("/last").func is view
+    last.callback = Page.as_view()
+    assert static.resolve("/last").func is last.callback
+    patterns.insert(0, path("last", view, name="first"))
+    assert static.resolve("/last").url_name == "first"
+
+
+def test_a_project_remembers_no_more_paths_than_it_has_patterns() -> None:
+    root = URLResolver(RegexPattern(r"^/"), [*PATTERNS, re_path("", view)])
+    static = StaticMatches(root)
+    for number in range(50):
+        for url in (f"/{number}", f"/plain/{number}", f"/deep/{number}/", f"/{number}/called"):
+            static.resolve(url)
+    assert len(static._known) == 0
+    static.resolve("/plain")
+    static.resolve("/deep/called")
+    assert set(static._known) == {"/plain", "/deep/called"}
 
 
 def test_an_error_of_a_converter_goes_on() -> None:

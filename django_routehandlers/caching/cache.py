@@ -25,7 +25,7 @@ from django_routehandlers.caching.sessions import may_see_otherwise, why_seen_ot
 from django_routehandlers.caching.steps import Made, Steps, Wanted
 from django_routehandlers.caching.stores import Store
 from django_routehandlers.caching.versions import TagVersions
-from django_routehandlers.engine.threads import keep_thread
+from django_routehandlers.engine.own_thread import keep_thread
 from django_routehandlers.responses.problems import problem_for_exception
 from django_routehandlers.responses.time_limit import Overdue
 

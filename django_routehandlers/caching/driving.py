@@ -14,7 +14,7 @@ from django_routehandlers.caching.flights import DEADLINE, Landing
 from django_routehandlers.caching.queries import current_recording
 from django_routehandlers.caching.recording import Recording
 from django_routehandlers.caching.steps import Ask, Made, Pause, Step, Steps, Wanted
-from django_routehandlers.engine.threads import keep_thread
+from django_routehandlers.engine.own_thread import keep_thread
 
 Make = Callable[[], Made]
 AMake = Callable[[], Awaitable[Made]]

@@ -19,7 +19,7 @@ from django.db import connections
 
 from django_routehandlers.caching.flights import DEADLINE
 from django_routehandlers.caching.keys import Key
-from django_routehandlers.engine.threads import own_thread
+from django_routehandlers.engine.own_thread import own_thread
 
 AT_ONCE = 16
 """Refreshes that a process runs at a time. Further entries stay stale until the next request for them."""

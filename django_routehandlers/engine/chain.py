@@ -17,29 +17,38 @@ from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from django_routehandlers.engine.hooks import HOOKS, Hook, hook_of, is_known
+from django_routehandlers.engine.hooks import HOOKS, Hook, hook_of, is_known, part_of
+from django_routehandlers.engine.plain_run import Part, PlainRun, plain_run
 from django_routehandlers.engine.threads import request_thread
 
 GetResponse = Callable[[HttpRequest], Awaitable[Any]]
+
+
+Layer = tuple[Hook | None, Hook | None]
+"""Of a middleware its ``process_request`` and ``process_response``."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookRun:
     """Several middleware of Django's own in a row, the outermost first, and what is within them."""
 
-    layers: tuple[tuple[Hook | None, Hook | None], ...]
-    """Of each middleware its ``process_request`` and ``process_response``."""
+    layers: tuple[Layer, ...]
     requests: tuple[tuple[int, Hook], ...]
-    """The first of those, with the middleware's place."""
+    """The first hook of each, with the middleware's place."""
     responses: tuple[tuple[int, Hook], ...]
-    """The second of those, in the order in which they are called."""
+    """The second one of each, in the order in which they are called."""
     get_response: GetResponse
+    parts: tuple[Part, ...]
+    """What each does for a plain request; none where one has something to do for each."""
+    plain: PlainRun | None
+    """All of these as one."""
 
     async def answer(self, request: HttpRequest) -> Any:
         """Return what the middleware make of a request, as each would in the place of the other."""
         response: Any = None
         reached = len(self.layers)
-        for place, hook in self.requests:
+        plain = self.plain if self.plain is not None and self.plain.enter(request) else None
+        for place, hook in self.requests if plain is None else ():
             try:
                 if hook.is_free is None or hook.is_free(request):
                     response = hook.call(request)
@@ -56,6 +65,8 @@ class HookRun:
                 response = await self.get_response(request)
             except Exception as error:
                 response, reached = await _response_for_error(request, error, reached - 1)
+        if plain is not None and reached == len(self.layers) and plain.leave(request, response):
+            return response
         return await self._leave(request, response, reached)
 
     async def _leave(self, request: HttpRequest, response: Any, reached: int) -> Any:
@@ -74,13 +85,15 @@ class HookRun:
         return response
 
 
-def _hook_run(layers: tuple[tuple[Hook | None, Hook | None], ...], get_response: GetResponse) -> HookRun:
+def _hook_run(layers: tuple[Layer, ...], parts: tuple[Part, ...], get_response: GetResponse) -> HookRun:
     numbered = list(enumerate(layers))
     return HookRun(
         layers,
         tuple((place, first) for place, (first, _) in numbered if first is not None),
         tuple((place, second) for place, (_, second) in reversed(numbered) if second is not None),
         get_response,
+        parts,
+        plain_run(parts) if parts else None,
     )
 
 
@@ -128,10 +141,14 @@ def _run_of(converted: Any) -> HookRun | None:
     if isinstance(middleware, MethodType) or not is_known(middleware):
         return None
     layer = hook_of(middleware, "process_request"), hook_of(middleware, "process_response")
+    part = part_of(middleware, layer)
+    parts = () if part is None else (part,)
     inner = middleware.get_response
-    if isinstance(within := getattr(inner, "__self__", None), HookRun):
-        return _hook_run((layer, *within.layers), within.get_response)
-    return _hook_run((layer,), inner)
+    within = getattr(inner, "__self__", None)
+    # What each request has to be shown to is not between what plain ones pass by.
+    if isinstance(within, HookRun) and bool(within.parts) == bool(parts):
+        return _hook_run((layer, *within.layers), (*parts, *within.parts), within.get_response)
+    return _hook_run((layer,), parts, inner)
 
 
 async def _nobody(request: HttpRequest) -> HttpResponse:

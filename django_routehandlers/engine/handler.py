@@ -7,7 +7,7 @@ client is listened for only while a view waits. Which requests need a thread sho
 
 import io
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
@@ -17,26 +17,34 @@ from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import HttpRequest
+from django.core.handlers.base import BaseHandler
+from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase, ResponseHeaders
-from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix, set_urlconf
+from django.urls import ResolverMatch, URLResolver, base, get_resolver, set_script_prefix
+from django.utils.log import log_response
 
 from django_routehandlers.engine.arriving import Receive
-from django_routehandlers.engine.chain import Chain
+from django_routehandlers.engine.chain import Chain, GetResponse
 from django_routehandlers.engine.exchange import Scope, Send
 from django_routehandlers.engine.internals import is_as_released
 from django_routehandlers.engine.leaving import run_unless_left
+from django_routehandlers.engine.live_settings import setting
+from django_routehandlers.engine.locals import LocalValue
+from django_routehandlers.engine.own_thread import no_own_thread, own_thread
 from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.request import ASGIRequest
-from django_routehandlers.engine.resolving import resolve
 from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
+from django_routehandlers.engine.static_matches import StaticMatches
 from django_routehandlers.engine.stepping import unbroken
-from django_routehandlers.engine.threads import has_thread, no_own_thread, own_thread, request_thread
+from django_routehandlers.engine.threads import has_thread, request_thread
 
 # A tracer may have put its own in their place by now, or may do so later.
 _DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
 _ITEMS = HttpResponseBase.items
 _DJANGOS_CLOSE = HttpResponseBase.close if is_as_released(HttpResponseBase.close, HttpResponseBase.__module__) else None
+_DJANGOS_GET_RESPONSE = (
+    BaseHandler.get_response_async if is_as_released(BaseHandler.get_response_async, BaseHandler.__module__) else None
+)
 _DJANGOS_RESOLVE = URLResolver.resolve if is_as_released(URLResolver.resolve, URLResolver.__module__) else None
 
 
@@ -49,6 +57,8 @@ class EngineHandler(Chain, ASGIHandler):
         share_caches()
         super().__init__()
         self._has_set_prefix = False
+        self._static: StaticMatches | None = None
+        self._urlconf = LocalValue(vars(base)["_urlconfs"], "value")
         # Whoever receives the signals of Django's handler receives ours; a handler of others has its own.
         is_ours = type(self).__module__.startswith("django_routehandlers.")
         self._sender: type[ASGIHandler] = ASGIHandler if is_ours else type(self)
@@ -60,19 +70,39 @@ class EngineHandler(Chain, ASGIHandler):
             with no_own_thread():
                 await super().__call__(scope, receive, send)
             return
-        async with own_thread():
+        own = own_thread()
+        own.enter()
+        try:
             if ASGIHandler.__call__ is _DJANGOS_CALL:
                 await self.handle(scope, receive, send)
             else:
                 await super().__call__(scope, receive, send)
+        finally:
+            own.leave()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the match of a request's URL, and set it on the request."""
         if hasattr(request, "urlconf") or URLResolver.resolve is not _DJANGOS_RESOLVE:
             return super().resolve_request(request)
-        match = resolve(get_resolver(), request.path_info)
-        request.resolver_match = match
+        resolver = get_resolver()
+        static = self._static
+        if static is None or static.resolver is not resolver:
+            static = self._static = StaticMatches(resolver)
+        match = request.resolver_match = static.resolve(request.path_info)
         return match
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        """Return the response to *request*, as the middleware and the view make it."""
+        if BaseHandler.get_response_async is not _DJANGOS_GET_RESPONSE:
+            return await super().get_response_async(request)
+        if urlconf := setting("ROOT_URLCONF"):
+            self._urlconf.set(urlconf)
+        response = await cast("GetResponse", vars(self)["_middleware_chain"])(request)
+        response._resource_closers.append(request.close)
+        if response.status_code >= 400 and not getattr(response, "_has_been_logged", False):
+            log = sync_to_async(log_response, thread_sensitive=False)
+            await log("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -80,13 +110,15 @@ class EngineHandler(Chain, ASGIHandler):
             content: Any = await self.read_body(receive)
         except RequestAborted:
             return
-        with closing(content):
+        try:
             prefix = get_script_prefix(scope)
             # To set it takes as long as three middleware, and "/" is what holds where nothing was set.
             if prefix or self._has_set_prefix:
                 self._has_set_prefix = True
                 set_script_prefix(prefix)
             await self._answer(scope, content, receive, send)
+        finally:
+            content.close()
 
     async def _answer(self, scope: Scope, content: Any, receive: Receive, send: Send) -> None:
         request: HttpRequest | None = None
@@ -106,29 +138,40 @@ class EngineHandler(Chain, ASGIHandler):
             request, response = self.create_request(scope, content)
             await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
         finally:
-            await unbroken(self._finish(response, request))
+            if not self._finish_at_once(response, request):
+                await unbroken(self._finish(response))
 
-    async def _finish(self, response: HttpResponseBase | None, request: HttpRequest | None = None) -> None:
+    def _finish_at_once(self, response: HttpResponseBase | None, request: HttpRequest | None) -> bool:
+        """End a request behind whose end nobody waits; return whether that was possible."""
         # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still
         # runs there may read the request, which ends behind it.
         thread = request_thread.get()
-        is_idle = thread is not None and not thread.is_busy
-        if not (is_idle and are_djangos(signals.request_finished, FINISHED) and are_kept_open()):
-            if response is None:
-                await signals.request_finished.asend(sender=self._sender)
-            else:
-                await sync_to_async(response.close)()
-        elif response is None:
-            set_urlconf(None)
-        elif _closes_at_once(response, request):
+        if (
+            thread is None
+            or thread.is_busy
+            or not are_djangos(signals.request_finished, FINISHED)
+            or not are_kept_open()
+            or not (response is None or _closes_at_once(response, request))
+        ):
+            return False
+        if response is not None:
             _close(response)
+        self._urlconf.unset()
+        return True
+
+    async def _finish(self, response: HttpResponseBase | None) -> None:
+        if response is None:
+            await signals.request_finished.asend(sender=self._sender)
         else:
             await sync_to_async(response.close)()
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to *request*."""
-        response: Any = await super().run_get_response(request)
+        response: Any = await self.get_response_async(request)
         response._handler_class = self._sender
+        if isinstance(response, FileResponse):
+            # So that data can be sent without having to block the event loop, as Django does.
+            response.block_size = self.chunk_size
         return response
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
@@ -206,7 +249,6 @@ def _close(response: HttpResponseBase) -> None:
             close()
     closers.clear()
     response.closed = True
-    set_urlconf(None)
 
 
 def _encoded(response: Any) -> list[tuple[bytes, bytes]]:

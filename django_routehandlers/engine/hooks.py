@@ -6,7 +6,7 @@ that the engine was tested with: what a subclass, a tracer or a later release ha
 one may do anything, and keeps its thread.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, cast
@@ -16,6 +16,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 from django_routehandlers.engine.internals import is_as_released, is_tested
 from django_routehandlers.engine.known_hooks import RULES, IsFree, never
+from django_routehandlers.engine.plain_run import PARTS, Part
 from django_routehandlers.engine.shorter_hooks import SHORTER
 
 HOOKS = ("process_request", "process_view", "process_response")
@@ -69,6 +70,15 @@ def hook_of(middleware: Any, name: str) -> Hook | None:
     shorten = SHORTER.get(path, {}).get(name)
     shorter = call if is_free is never or shorten is None else shorten(middleware, call)
     return shorter and Hook(shorter, is_free, sync_to_async(call, thread_sensitive=True))
+
+
+def part_of(middleware: Any, hooks: Iterable[Hook | None]) -> Part | None:
+    """Return what a middleware, whose hooks are given, does for a plain request; ``None`` where they are called."""
+    known = known_class(middleware.__class__)
+    describe = None if known is None else PARTS.get(dotted_path(known))
+    if describe is None or any(hook is not None and hook.is_free is never for hook in hooks):
+        return None
+    return describe(middleware)
 
 
 def known_class(kind: type) -> type | None:

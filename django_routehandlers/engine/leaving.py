@@ -5,15 +5,17 @@ Most answers are ready at once. To listen takes a task, and a task takes as long
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from types import coroutine
 from typing import Any
 
 from django.core.exceptions import RequestAborted
 
-from django_routehandlers.engine.stepping import Work, stepped
+from django_routehandlers.engine.stepping import Work, resumed
 
 
-async def run_unless_left(work: Work, listen: Callable[[], Work]) -> bool:
+@coroutine
+def run_unless_left(work: Work, listen: Callable[[], Work]) -> Generator[Any, Any, bool]:
     """
     Run *work* in this task, cancelled when its client leaves; return whether it was.
 
@@ -23,9 +25,16 @@ async def run_unless_left(work: Work, listen: Callable[[], Work]) -> bool:
     Raises:
         BaseException: What *work* raised, or what *listen* raised that is no ``RequestAborted``.
     """
-    listening = _Listening(listen)
+    task: Any = asyncio.current_task()
+    cancelling: int = task.cancelling()
     try:
-        await stepped(work, listening.start)
+        waits_for = work.send(None)
+    except StopIteration:
+        return False
+    listening = _Listening(listen, task, cancelling)
+    try:
+        listening.start()
+        yield from resumed(work, waits_for)
     except asyncio.CancelledError:
         if listening.has_cancelled and not listening.is_cancelled_by_others():
             listening.raise_fault()
@@ -40,11 +49,11 @@ async def run_unless_left(work: Work, listen: Callable[[], Work]) -> bool:
 class _Listening:
     """What waits for the client to leave, and cancels the task of its request then."""
 
-    def __init__(self, listen: Callable[[], Work]) -> None:
+    def __init__(self, listen: Callable[[], Work], request: Any, cancelling: int) -> None:
         self._listen = listen
         self._listener: asyncio.Task[object] | None = None
-        self._request: Any = asyncio.current_task()
-        self._cancelling = self._request.cancelling()
+        self._request = request
+        self._cancelling = cancelling
         self._fault: BaseException | None = None
         self._is_over = False
         self.has_cancelled = False

@@ -6,8 +6,9 @@ from threading import RLock
 from typing import IO, Any, cast
 
 import django
-from django.conf import settings
 from django.core.handlers import asgi
+
+from django_routehandlers.engine.live_settings import setting
 
 _MOST_NAMES, _LONGEST = 1024, 64  # names that are remembered, and letters of one that is
 # Since then Django takes cookies before all other fields.
@@ -15,7 +16,7 @@ _COOKIES_FIRST = django.VERSION >= (6, 0)
 
 
 # Names of the request's own: what is to be given, and the lock of whoever gives it.
-_GIFTS, _LOCK = "_engine_gifts", "_engine_lock"
+GIFTS, _LOCK = "_engine_gifts", "_engine_lock"
 
 
 class _Later:
@@ -48,12 +49,12 @@ class _Later:
 
 def _give_all(request: "ASGIRequest") -> None:
     own: dict[str, Any] = vars(request)
-    if not own.get(_GIFTS) and _LOCK not in own:
+    if not own.get(GIFTS) and _LOCK not in own:
         return
     # Several threads may ask at once. Each finds all that there is, and what one thread sets meanwhile is not
     # given again.
     with own.setdefault(_LOCK, RLock()):
-        gifts, own[_GIFTS] = own[_GIFTS], {}
+        gifts, own[GIFTS] = own[GIFTS], {}
         # The hooks come late: what was written with vars(request) replaces what they give.
         kept = {name: own[name] for name in gifts if name in own}
         for give in dict.fromkeys(gifts.values()):
@@ -70,7 +71,7 @@ def give_later(request: object, names: tuple[str, ...], give: Callable[[Any], ob
         needs: One that has to be there before.
     """
     own = vars(request)
-    gifts: dict[str, Callable[[Any], object]] | None = own.get(_GIFTS)
+    gifts: dict[str, Callable[[Any], object]] | None = own.get(GIFTS)
     # A request of another kind, or one that a middleware has been at.
     if gifts is None or not own.keys().isdisjoint(names) or (needs and needs not in gifts and needs not in own):
         return False
@@ -82,7 +83,7 @@ def give_later(request: object, names: tuple[str, ...], give: Callable[[Any], ob
 def is_due(request: object, name: str) -> bool:
     """Return whether an attribute of *request* is one to be given later, that nobody has asked for."""
     own = vars(request)
-    return name in own.get(_GIFTS, ()) and name not in own
+    return name in own.get(GIFTS, ()) and name not in own
 
 
 class ASGIRequest(asgi.ASGIRequest):
@@ -100,8 +101,8 @@ class ASGIRequest(asgi.ASGIRequest):
 
     def __init__(self, scope: Any, body_file: IO[bytes]) -> None:
         # Name of an attribute → the hook that sets it, for those that nobody has asked for.
-        vars(self)[_GIFTS] = {}
-        if scope.get("root_path") or settings.FORCE_SCRIPT_NAME or not self._take(scope):
+        vars(self)[GIFTS] = {}
+        if scope.get("root_path") or setting("FORCE_SCRIPT_NAME") or not self._take(scope):
             super().__init__(scope, body_file)
             return
         self._stream: Any = body_file
@@ -112,7 +113,7 @@ class ASGIRequest(asgi.ASGIRequest):
         """Return what a copy gets: all attributes, as Django would have set them."""
         _give_all(self)
         state = cast("dict[str, Any]", super().__getstate__())
-        return {name: value for name, value in state.items() if name not in (_GIFTS, _LOCK)}
+        return {name: value for name, value in state.items() if name not in (GIFTS, _LOCK)}
 
     def _take(self, scope: Any) -> bool:
         """Set what *scope* says; return whether it could be taken as it is."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.http.response import ResponseHeaders
 
+from django_routehandlers.engine.fields import fields_of
 from django_routehandlers.engine.hosts import allowed_host
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.request import give_later, is_due
@@ -21,19 +21,13 @@ Shorten = Callable[[Any, Call], Call | None]
 """Of a middleware and its hook: what does as much; ``None`` where the hook does nothing at all."""
 
 
-def _prebuilt(call: Call, *, is_secure: bool = False) -> Mapping[str, tuple[str, str]]:
+def prebuilt(call: Call, *, is_secure: bool = False) -> Mapping[str, tuple[str, str]]:
     """Return the fields that a hook gives a response that has none: name in lower case → name and value."""
     request, response = HttpRequest(), HttpResponse()
     request._get_scheme = lambda: "https" if is_secure else "http"  # type: ignore[method-assign]
-    before = dict(_fields(response) or {})
+    before = dict(fields_of(response) or {})
     call(request, response)
-    return {key: pair for key, pair in (_fields(response) or {}).items() if key not in before}
-
-
-def _fields(response: Any) -> dict[str, tuple[str, str]] | None:
-    """Return the fields of a response as Django keeps them; ``None`` where they are something else."""
-    headers: object = response.headers
-    return vars(headers)["_store"] if type(headers) is ResponseHeaders else None
+    return {key: pair for key, pair in (fields_of(response) or {}).items() if key not in before}
 
 
 # django.middleware.security
@@ -44,11 +38,11 @@ def _skips_redirect(middleware: Any, call: Call) -> Call | None:
 
 
 def _sets_security_fields(middleware: Any, call: Call) -> Call:
-    plain = tuple(_prebuilt(call).items())
-    secure = tuple(_prebuilt(call, is_secure=True).items())
+    plain = tuple(prebuilt(call).items())
+    secure = tuple(prebuilt(call, is_secure=True).items())
 
     def process_response(request: HttpRequest, response: Any) -> Any:
-        fields = _fields(response)
+        fields = fields_of(response)
         if fields is None:
             return call(request, response)
         for name, field in secure if plain != secure and request.is_secure() else plain:
@@ -62,11 +56,11 @@ def _sets_security_fields(middleware: Any, call: Call) -> Call:
 
 
 def _sets_frame_options(middleware: Any, call: Call) -> Call:
-    [(name, field)] = _prebuilt(call).items()
+    [(name, field)] = prebuilt(call).items()
     value: object = settings.X_FRAME_OPTIONS
 
     def process_response(request: HttpRequest, response: Any) -> Any:
-        fields = _fields(response)
+        fields = fields_of(response)
         if fields is None or setting("X_FRAME_OPTIONS") != value:
             return call(request, response)
         if not getattr(response, "xframe_options_exempt", False):
@@ -92,7 +86,7 @@ def _validates_host(middleware: Any, call: Call) -> Call:
 
 def _states_length(middleware: Any, call: Call) -> Call:
     def process_response(request: HttpRequest, response: Any) -> Any:
-        fields = _fields(response)
+        fields = fields_of(response)
         if fields is None or response.status_code == 404:
             return call(request, response)
         if not response.streaming and "content-length" not in fields:
@@ -117,10 +111,18 @@ def _later(*names: str, needs: str = "") -> Shorten:
     return shorten
 
 
-def _makes_session_later(middleware: Any, call: Call) -> Call:
+def makes_session(middleware: Any) -> Callable[[Any], object]:
+    """Return what makes the session of a request that had no cookie when it came."""
+
     def give(request: Any) -> None:
-        # Without a cookie, whatever a middleware within has made of the cookies since.
+        # Whatever a middleware within has made of the cookies since.
         request.session = middleware.SessionStore(None)
+
+    return give
+
+
+def _makes_session_later(middleware: Any, call: Call) -> Call:
+    give = makes_session(middleware)
 
     def process_request(request: HttpRequest) -> Any:
         return None if _has_no_cookies(request) and give_later(request, ("session",), give) else call(request)

@@ -32,6 +32,11 @@ def stepped(work: Work, on_wait: Callable[[], None]) -> Generator[Any, Any, Any]
     except StopIteration as end:
         return end.value
     on_wait()
+    return (yield from resumed(work, waits_for))
+
+
+def resumed(work: Work, waits_for: Any) -> Generator[Any, Any, Any]:
+    """Run *work*, which has begun and waits for something, to its end, and return what it returns."""
     while True:
         try:
             # The task that runs all this waits, as it would below *work* itself.

@@ -8,20 +8,21 @@ for hours needs none between its events, so a resting one has given it back.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import ContextVar
 from functools import partial
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext, sync_to_async
+from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
 from django_routehandlers.engine import database
+from django_routehandlers.engine.locals import LocalValue
 from django_routehandlers.engine.workers import Worker, WorkerPool, worker_pool
 
 _UNSET = object()
+_CURRENT = LocalValue(AsyncToSync.executors, "current")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -215,55 +216,6 @@ request_thread: ContextVar[RequestThread | None] = ContextVar("request_thread", 
 """The thread of the request that is being answered; ``None`` where nothing of ours serves it."""
 
 
-class _Context(ThreadSensitiveContext):
-    """asgiref's context for an executor, with a shorter way in and out where no sync code is around it."""
-
-    def enter(self) -> None:
-        """Do what ``async with`` does first."""
-        self.token = SyncToAsync.thread_sensitive_context.set(self)
-        executor: Any = self._executor
-        SyncToAsync.context_to_thread_executor[self] = executor
-
-    def leave(self) -> None:
-        """Do what it does last; but the calls of tasks that outlive the request get another thread, as under Django."""
-        token: Any = self.token
-        SyncToAsync.thread_sensitive_context.reset(token)
-
-
-class own_thread:
-    """
-    Make the sync calls of one request on a ``RequestThread``, which is given back with this context.
-
-    Not for where ``has_thread()``.
-    """
-
-    __slots__ = ("_before", "_context", "_thread")
-
-    async def __aenter__(self) -> RequestThread:
-        """Return the thread."""
-        self._thread = RequestThread()
-        self._before = request_thread.set(self._thread)
-        self._context = _Context(executor=self._thread)
-        self._context.enter()
-        return self._thread
-
-    async def __aexit__(self, *error: object) -> None:
-        """Give the thread back."""
-        self._context.leave()
-        self._thread.shutdown(wait=False)
-        request_thread.reset(self._before)
-
-
-@contextmanager
-def no_own_thread() -> Generator[None]:
-    """Have a request that is answered within another one, in this process, know nothing of that one's thread."""
-    before = request_thread.set(None)
-    try:
-        yield
-    finally:
-        request_thread.reset(before)
-
-
 def has_thread() -> bool:
     """Return whether sync calls made here have a thread already: that of sync code around, or of a context."""
     return is_lent() or SyncToAsync.thread_sensitive_context.get(None) is not None
@@ -278,22 +230,6 @@ def is_on_loop() -> bool:
     return True
 
 
-def keep_thread(context: Context) -> None:
-    """Have sync calls in *context*, an empty one, run in the thread in which those made here run."""
-    variables: list[Any] = [
-        SyncToAsync.thread_sensitive_context,
-        SyncToAsync.deadlock_context,
-        AsyncToSync.async_single_thread_context,
-        request_thread,
-    ]
-    for variable in variables:
-        value: object = variable.get(_UNSET)
-        if value is not _UNSET:
-            context.run(variable.set, value)
-    if is_lent():
-        context.run(setattr, AsyncToSync.executors, "current", AsyncToSync.executors.current)
-
-
 def is_lent() -> bool:
     """Return whether sync code around waits, and lends its thread to the sync calls made here."""
-    return getattr(AsyncToSync.executors, "current", None) is not None
+    return not _CURRENT.is_surely_unset and getattr(AsyncToSync.executors, "current", None) is not None

@@ -19,7 +19,8 @@ from typing import Any, ParamSpec, cast
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, sync_to_async
 from django.http import HttpRequest
 
-from django_routehandlers.engine.threads import is_on_loop, own_thread
+from django_routehandlers.engine.own_thread import own_thread
+from django_routehandlers.engine.threads import is_on_loop
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import is_coroutine_function
 

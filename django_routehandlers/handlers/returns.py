@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, cast
 
-from django.conf import settings
 from django.core import mail
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.conf import get_config
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.handlers.answers import Answer, Members, members_of, resolved
 from django_routehandlers.handlers.functions import Fault, Handler, Unresolved, line_of, return_annotation
 from django_routehandlers.handlers.return_adapters import NoAdapter, Unevaluated, adapter_of
@@ -44,7 +44,7 @@ def is_checked() -> bool:
         return chosen
     # Django makes the outbox in setup_test_environment(), which its own test runner and pytest-django
     # call, and takes it away again. Whoever sends mail into memory is not in production either.
-    return settings.DEBUG or "outbox" in vars(mail)
+    return setting("DEBUG") or "outbox" in vars(mail)
 
 
 @dataclass(frozen=True, slots=True)

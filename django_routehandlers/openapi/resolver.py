@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.urls import ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import RoutePattern
 
 from django_routehandlers.conf import Config, get_config
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.openapi import views
 from django_routehandlers.openapi.paths import page_assets
 from django_routehandlers.routing.patterns import RouteResolver, RouteTable
@@ -41,9 +41,13 @@ class PublishedRoutes(RouteResolver):
             return super().resolve(path)
         return pattern.resolve(str(path)) or super().resolve(path)
 
+    def version(self) -> object:
+        """Return what stays equal for as long as the same paths lead to the same."""
+        return super().version(), self._published()
+
     def _published(self) -> Mapping[str, URLPattern]:
         """Return each path that is ours with its pattern, made anew when a setting has changed."""
-        config, debug = get_config(), settings.DEBUG
+        config, debug = get_config(), setting("DEBUG")
         if self._found[0] is not config or self._found[1] is not debug:
             self._found = config, debug, _patterns(config, with_page=debug or config.OPENAPI_UI)
         return self._found[2]

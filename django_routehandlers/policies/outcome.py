@@ -42,6 +42,8 @@ class CacheOutcome:
     """What ``Cache-Control`` says of a public response, made once for all the hits of which it is true."""
     status_text: str = field(init=False, repr=False, compare=False)
     """*status* as text, made once as well."""
+    status_field: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """The field that says so."""
     _private: "CacheOutcome | None" = field(init=False, repr=False, compare=False, default=None)
 
     @property
@@ -56,6 +58,7 @@ class CacheOutcome:
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_control", public_cache_control(self.lifetime, self.window))
         object.__setattr__(self, "status_text", str(self.status))
+        object.__setattr__(self, "status_field", ("Cache-Status", self.status_text))
 
 
 def await_outcome(request: HttpRequest) -> None:
@@ -104,6 +107,12 @@ def withdraw(response: HttpResponseBase) -> None:
 def is_routed(request: HttpRequest) -> bool:
     """Return whether a route answered *request*, whatever has become of its response since."""
     return getattr(request, "route_cache", None) is not None
+
+
+def own_outcome(request: HttpRequest, response: HttpResponseBase) -> CacheOutcome | None:
+    """Return the outcome of *response* if it is the very one that the view has returned; else ``None``."""
+    outcome: CacheOutcome | None = vars(response).get("route_cache")
+    return outcome if vars(request).get("route_cache") is outcome else None
 
 
 def outcome_of(request: HttpRequest, response: HttpResponseBase) -> CacheOutcome | None:

@@ -116,6 +116,10 @@ class RouteResolver(URLResolver):
         """The routes as plain URL patterns, in match order."""
         return self.table().url_patterns
 
+    def version(self) -> object:
+        """Return what stays equal for as long as the same paths lead to the same."""
+        return self.table()
+
     def resolve(self, path: str) -> ResolverMatch:
         """Return the match of *path*, at a cost that the number of routes does not raise."""
         table = self.table()
