@@ -108,7 +108,7 @@ def test_a_view_cannot_change_what_is_remembered() -> None:
 
 
 def test_a_path_is_looked_up_again_where_the_answer_may_have_changed() -> None:
-    """A converter of the project's own, a translated route, a view or a pattern that was put in the place of another."""
+    """A converter of the project's own, a translated route, another view, or a pattern in the place of another."""
 
     class Known:
         regex = "[a-z]+"
