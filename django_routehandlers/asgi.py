@@ -16,18 +16,17 @@ from contextlib import suppress
 from typing import IO, Any, cast
 
 import django
-from asgiref.sync import AsyncToSync
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils import translation
 
 from django_routehandlers.caching.current import drain_refreshes
 from django_routehandlers.conf import get_config
-from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
+from django_routehandlers.engine.arriving import Message, Receive
 from django_routehandlers.engine.background import Background
 from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, TooLate, stated_length, stop_arriving
 from django_routehandlers.engine.handler import EngineHandler
@@ -35,7 +34,6 @@ from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.engine.lifespan import answer_lifespan
 from django_routehandlers.engine.shared_caches import shared_caches
 from django_routehandlers.engine.shutdown import Shutdown
-from django_routehandlers.engine.threads import request_thread
 from django_routehandlers.engine.workers import worker_pool
 from django_routehandlers.handlers.after import SCOPE_KEY, end_request
 from django_routehandlers.handlers.content import FormBody
@@ -97,12 +95,12 @@ class RouteASGIHandler(EngineHandler):
         self.background = Background(lambda: self._shutdown.loop)
         """What routes have given to ``after()`` and is not done."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, or what a server says of its own start and end."""
+    async def answer_other(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer what a server says of its own start and end; refuse the rest, as Django does."""
         if scope["type"] == "lifespan":
             await answer_lifespan(receive, send, self._end)
         else:
-            await super().__call__(scope, receive, send)
+            await super().answer_other(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,10 +117,10 @@ class RouteASGIHandler(EngineHandler):
             # In a task: the server answers the next request of the connection when this call has returned.
             end_request(scope, self.background.start)
 
-    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
-        """Send a response; a stream that is cut is broken off, and its connection dropped."""
+    async def send_stream(self, response: HttpResponseBase, send: Any) -> None:
+        """Send a stream; one that is cut is broken off, and its connection dropped."""
         if not isinstance(response, StreamResponse):
-            await super().send_response(response, send)
+            await super().send_stream(response, send)
             return
         exchange: Exchange = send.__self__
         if exchange.scope["method"] == "HEAD":
@@ -134,7 +132,7 @@ class RouteASGIHandler(EngineHandler):
         cancelled = task.cancelling()
         try:
             try:
-                await super().send_response(response, send)
+                await super().send_stream(response, send)
             except ConnectionAbortedError:
                 if response.cut_reason is None:
                     raise
@@ -174,24 +172,6 @@ class RouteASGIHandler(EngineHandler):
         except (BadRequest, SuspiciousOperation, ValueError):
             # Of a Content-Type that it refuses, or that makes it read the query string. Django catches it nowhere.
             return None, HttpResponseBadRequest()
-
-    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response to *request*."""
-        thread = request_thread.get()
-        # In a thread of somebody else's there may be one around this request as well.
-        bridge = getattr(AsyncToSync.executors, "current", None) if thread is None else None
-        try:
-            response = await super().run_get_response(request)
-        finally:
-            # asgiref leaves that of a sync middleware behind where the request is cancelled, and all that
-            # is still to be done in a thread would fail.
-            if thread is None or thread.is_used:
-                AsyncToSync.executors.current = bridge
-        content = vars(request)["_stream"]
-        # A stream may read on while it is sent.
-        if isinstance(content, ArrivingContent) and not response.streaming:
-            content.abandon()
-        return response
 
     async def _end(self) -> None:
         try:

@@ -30,6 +30,7 @@ from django_routehandlers.policies.outcome import (
     CacheOutcome,
     await_outcome,
     has_own_content,
+    is_awaited,
     is_routed,
     outcome_of,
     own_outcome,
@@ -58,29 +59,49 @@ class CacheControlMiddleware:
     sync_capable = True
     async_capable = True
 
+    has_hooks = True
+    """That our engine may call the hooks, which wait for nothing, in the place of the whole."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
-        self._get_response = get_response
+        self.get_response = get_response
         self._is_async = is_coroutine_function(get_response)
         if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer a request."""
-        if is_preflight(request) and (answer := _answer_preflight(request)) is not None:
-            return _ready(answer) if self._is_async else answer
-        await_outcome(request)
-        response = self._get_response(request)
         if self._is_async:
-            return _finish_later(request, cast(Awaitable[HttpResponseBase], response))
-        return _finish(request, cast(HttpResponseBase, response))
+            return self.__acall__(request)
+        answer = self.process_request(request)
+        if answer is None:
+            answer = cast("HttpResponseBase", self.get_response(request))
+        return self.process_response(request, answer)
 
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """As ``__call__()``, on the event loop."""
+        answer = self.process_request(request)
+        if answer is None:
+            answer = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        return self.process_response(request, answer)
 
-async def _finish_later(request: HttpRequest, response: Awaitable[HttpResponseBase]) -> HttpResponseBase:
-    return _finish(request, await response)
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Return the answer to a preflight; ``None`` for any other request, whose outcome is waited for."""
+        if is_preflight(request) and (answer := _answer_preflight(request)) is not None:
+            return answer
+        await_outcome(request)
+        return None
 
+    def fields_depend_on(self, request: HttpRequest, response: HttpResponseBase) -> object:
+        """Return what decides which fields a response of status 200, without any, is given; ``None`` if unknown."""
+        outcome = own_outcome(request, response)
+        if outcome is None or outcome.is_public or outcome.age is not None or not outcome.keeps_words:
+            return None
+        return None if cors_of_request(request) is not None else outcome.status_text
 
-async def _ready(response: HttpResponseBase) -> HttpResponseBase:
-    return response
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response that says what the cache means."""
+        # Whoever asks before a request has the whole answer.
+        return _finish(request, response) if is_awaited(request) else response
 
 
 def _answer_preflight(request: HttpRequest) -> HttpResponseBase | None:

@@ -35,9 +35,10 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     found: list[bool] = []
     leave = PlainRun.leave
 
-    def noted(run: PlainRun, request: HttpRequest, response: Any) -> bool:
-        found.append(leave(run, request, response))
-        return found[-1]
+    def noted(run: PlainRun, request: HttpRequest, response: Any) -> Any:
+        left = leave(run, request, response)
+        found.append(left is not None)
+        return left
 
     monkeypatch.setattr(PlainRun, "leave", noted)
     return found

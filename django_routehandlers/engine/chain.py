@@ -65,8 +65,10 @@ class HookRun:
                 response = await self.get_response(request)
             except Exception as error:
                 response, reached = await _response_for_error(request, error, reached - 1)
-        if plain is not None and reached == len(self.layers) and plain.leave(request, response):
-            return response
+        if plain is not None and reached == len(self.layers):
+            left = plain.leave(request, response)
+            if left is not None:
+                return left
         return await self._leave(request, response, reached)
 
     async def _leave(self, request: HttpRequest, response: Any, reached: int) -> Any:

@@ -8,6 +8,22 @@ Field = tuple[str, str]
 """Name and value, as they are sent."""
 
 
+class ConstantField(tuple[str, str]):
+    """A field that many responses have, with the bytes that are sent, made once."""
+
+    encoded: tuple[bytes, bytes]
+
+    def __new__(cls, name: str, value: str) -> "ConstantField":
+        """Return the field."""
+        field = super().__new__(cls, (name, value))
+        field.encoded = name.encode("ascii"), value.encode("latin1")
+        return field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Caches pickle responses, which are to be read where this class is not known.
+        return tuple, (tuple(self),)
+
+
 def fields_of(response: Any) -> dict[str, Field] | None:
     """Return the fields of a response, by their names in lower case; ``None`` where they are kept otherwise."""
     headers: object = response.headers

@@ -12,29 +12,25 @@ from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import AsyncToSync, sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.core.handlers.base import BaseHandler
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase, ResponseHeaders
-from django.urls import ResolverMatch, URLResolver, base, get_resolver, set_script_prefix
-from django.utils.log import log_response
+from django.urls import set_script_prefix
 
-from django_routehandlers.engine.arriving import Receive
-from django_routehandlers.engine.chain import Chain, GetResponse
+from django_routehandlers.engine.answering import Answering
+from django_routehandlers.engine.arriving import ArrivingContent, Receive
 from django_routehandlers.engine.exchange import Scope, Send
+from django_routehandlers.engine.fields import ConstantField
 from django_routehandlers.engine.internals import is_as_released
 from django_routehandlers.engine.leaving import run_unless_left
-from django_routehandlers.engine.live_settings import setting
-from django_routehandlers.engine.locals import LocalValue
 from django_routehandlers.engine.own_thread import no_own_thread, own_thread
 from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
-from django_routehandlers.engine.static_matches import StaticMatches
 from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import has_thread, request_thread
 
@@ -42,13 +38,9 @@ from django_routehandlers.engine.threads import has_thread, request_thread
 _DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
 _ITEMS = HttpResponseBase.items
 _DJANGOS_CLOSE = HttpResponseBase.close if is_as_released(HttpResponseBase.close, HttpResponseBase.__module__) else None
-_DJANGOS_GET_RESPONSE = (
-    BaseHandler.get_response_async if is_as_released(BaseHandler.get_response_async, BaseHandler.__module__) else None
-)
-_DJANGOS_RESOLVE = URLResolver.resolve if is_as_released(URLResolver.resolve, URLResolver.__module__) else None
 
 
-class EngineHandler(Chain, ASGIHandler):
+class EngineHandler(Answering, ASGIHandler):
     """Django's ASGI handler without the threads that it does not need."""
 
     request_class = ASGIRequest
@@ -57,16 +49,17 @@ class EngineHandler(Chain, ASGIHandler):
         share_caches()
         super().__init__()
         self._has_set_prefix = False
-        self._static: StaticMatches | None = None
-        self._urlconf = LocalValue(vars(base)["_urlconfs"], "value")
         # Whoever receives the signals of Django's handler receives ours; a handler of others has its own.
         is_ours = type(self).__module__.startswith("django_routehandlers.")
         self._sender: type[ASGIHandler] = ASGIHandler if is_ours else type(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on one thread, if there are any."""
-        if scope["type"] != "http" or has_thread():
-            # Django's uses the thread that is there, and refuses what is not HTTP.
+        if scope["type"] != "http":
+            await self.answer_other(scope, receive, send)
+            return
+        if has_thread():
+            # Django's uses the thread that is there.
             with no_own_thread():
                 await super().__call__(scope, receive, send)
             return
@@ -80,29 +73,9 @@ class EngineHandler(Chain, ASGIHandler):
         finally:
             own.leave()
 
-    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Return the match of a request's URL, and set it on the request."""
-        if hasattr(request, "urlconf") or URLResolver.resolve is not _DJANGOS_RESOLVE:
-            return super().resolve_request(request)
-        resolver = get_resolver()
-        static = self._static
-        if static is None or static.resolver is not resolver:
-            static = self._static = StaticMatches(resolver)
-        match = request.resolver_match = static.resolve(request.path_info)
-        return match
-
-    async def get_response_async(self, request: HttpRequest) -> Any:
-        """Return the response to *request*, as the middleware and the view make it."""
-        if BaseHandler.get_response_async is not _DJANGOS_GET_RESPONSE:
-            return await super().get_response_async(request)
-        if urlconf := setting("ROOT_URLCONF"):
-            self._urlconf.set(urlconf)
-        response = await cast("GetResponse", vars(self)["_middleware_chain"])(request)
-        response._resource_closers.append(request.close)
-        if response.status_code >= 400 and not getattr(response, "_has_been_logged", False):
-            log = sync_to_async(log_response, thread_sensitive=False)
-            await log("%s: %s", response.reason_phrase, request.path, response=response, request=request)
-        return response
+    async def answer_other(self, scope: Any, receive: Any, send: Any) -> None:
+        """Refuse what is not HTTP, as Django does."""
+        await super().__call__(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -156,7 +129,7 @@ class EngineHandler(Chain, ASGIHandler):
             return False
         if response is not None:
             _close(response)
-        self._urlconf.unset()
+        self.urlconf.unset()
         return True
 
     async def _finish(self, response: HttpResponseBase | None) -> None:
@@ -167,7 +140,20 @@ class EngineHandler(Chain, ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to *request*."""
-        response: Any = await self.get_response_async(request)
+        thread = request_thread.get()
+        # In a thread of somebody else's there may be one around this request as well.
+        bridge = getattr(AsyncToSync.executors, "current", None) if thread is None else None
+        try:
+            response: Any = await self.get_response_async(request)
+        finally:
+            # asgiref leaves that of a sync middleware behind where the request is cancelled, and all that
+            # is still to be done in a thread would fail.
+            if thread is None or thread.is_used:
+                AsyncToSync.executors.current = bridge
+        content = vars(request)["_stream"]
+        # A stream may read on while it is sent.
+        if isinstance(content, ArrivingContent) and not response.streaming:
+            content.abandon()
         response._handler_class = self._sender
         if isinstance(response, FileResponse):
             # So that data can be sent without having to block the event loop, as Django does.
@@ -217,16 +203,20 @@ class EngineHandler(Chain, ASGIHandler):
     async def send_response(self, response: Any, send: Send) -> None:
         """Send a response; one that is no stream in one piece, as it is."""
         if response.streaming:
-            if (thread := request_thread.get()) is not None:
-                # A stream of sync parts holds its thread at the pace of its client.
-                thread.let_others_work()
-            await super().send_response(response, send)
+            await self.send_stream(response, send)
             return
         fields = _encoded(response)
         if response.cookies:
             fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
         await send({"type": "http.response.body", "body": response.content})
+
+    async def send_stream(self, response: Any, send: Send) -> None:
+        """Send a response whose content comes piece by piece."""
+        if (thread := request_thread.get()) is not None:
+            # A stream of sync parts holds its thread at the pace of its client.
+            thread.let_others_work()
+        await super().send_response(response, send)
 
 
 def _closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:
@@ -255,7 +245,10 @@ def _encoded(response: Any) -> list[tuple[bytes, bytes]]:
     headers, kind = response.headers, cast("type[HttpResponseBase]", type(response))
     # Its items() makes an iterator for each of three abstract classes.
     if type(headers) is ResponseHeaders and kind.items is _ITEMS:
-        return [(_encoded_name(name), value.encode("latin1")) for name, value in vars(headers)["_store"].values()]
+        return [
+            pair.encoded if pair.__class__ is ConstantField else (_encoded_name(pair[0]), pair[1].encode("latin1"))
+            for pair in vars(headers)["_store"].values()
+        ]
     pairs: Iterable[tuple[str | bytes, str | bytes]] = response.items()
     return [
         (

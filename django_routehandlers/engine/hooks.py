@@ -45,14 +45,15 @@ class Hook:
 
 
 def is_known(middleware: Any) -> bool:
-    """Return whether *middleware* is Django's own, so that ``hook_of()`` knows all that it does."""
+    """Return whether *middleware* is Django's own, or ours, so that ``hook_of()`` knows all that it does."""
     own = cast("dict[str, object]", vars(middleware))
-    return known_class(middleware.__class__) is not None and own.keys().isdisjoint(HOOKS)
+    kind: type = middleware.__class__
+    return (_is_ours(kind) or known_class(kind) is not None) and own.keys().isdisjoint(HOOKS)
 
 
 def hook_of(middleware: Any, name: str) -> Hook | None:
     """
-    Return a hook of a middleware that is Django's own.
+    Return a hook of a middleware that is Django's own, or ours.
 
     Args:
         name: Such as ``process_request``.
@@ -60,6 +61,9 @@ def hook_of(middleware: Any, name: str) -> Hook | None:
     Returns:
         ``None`` where *middleware* has no such hook, or one that does nothing.
     """
+    if _is_ours(middleware.__class__):
+        call = getattr(middleware, name, None)
+        return call and Hook(call, None, sync_to_async(call, thread_sensitive=True))
     known = known_class(middleware.__class__)
     if known is None or not hasattr(middleware, name):
         return None
@@ -74,6 +78,8 @@ def hook_of(middleware: Any, name: str) -> Hook | None:
 
 def part_of(middleware: Any, hooks: Iterable[Hook | None]) -> Part | None:
     """Return what a middleware, whose hooks are given, does for a plain request; ``None`` where they are called."""
+    if _is_ours(middleware.__class__):
+        return Part(ours=middleware)
     known = known_class(middleware.__class__)
     describe = None if known is None else PARTS.get(dotted_path(known))
     if describe is None or any(hook is not None and hook.is_free is never for hook in hooks):
@@ -97,6 +103,11 @@ def known_class(kind: type) -> type | None:
 def dotted_path(kind: type) -> str:
     """Return the name under which ``settings.MIDDLEWARE`` knows a class."""
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_ours(kind: type) -> bool:
+    # Not what is inherited: a subclass may do anything.
+    return vars(kind).get("has_hooks") is True and kind.__module__.startswith("django_routehandlers.")
 
 
 def _has_own_functions(kind: type) -> bool:

@@ -6,23 +6,24 @@ for such a request is known at start-up: attributes that nobody may ever look at
 the same. Whatever is out of the ordinary goes to the hooks, one by one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from django_routehandlers.engine.fields import Field, fields_of
+from django_routehandlers.engine.fields import ConstantField, Field, field_of, fields_of, give_field
 from django_routehandlers.engine.hosts import allowed_host
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.request import GIFTS
 from django_routehandlers.engine.shorter_hooks import makes_session, prebuilt
 
 _Named = tuple[str, Field]
-_LENGTH = "content-length"
+_LENGTH, _TYPE = "content-length", "content-type"
+_MOST_TEMPLATES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,27 @@ class Part:
     validates_host: bool = False
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     """The values of settings, which may change later, for which all this holds."""
+    ours: "PlainHooks | None" = None
+    """A middleware of ours, whose hooks are called."""
 
 
+class PlainHooks(Protocol):
+    """A middleware of ours, whose hooks wait for nothing."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Return the answer to a request that goes no further; of none but OPTIONS there is one."""
+        ...
+
+    def process_response(self, request: HttpRequest, response: Any) -> HttpResponseBase:
+        """Return the response with the fields that this middleware gives it."""
+        ...
+
+    def fields_depend_on(self, request: HttpRequest, response: Any) -> object:
+        """Return all that decides which fields a response of status 200, without any, is given; ``None`` if unknown."""
+        ...
+
+
+_Step = tuple[str, Field | None] | PlainHooks
 Describe = Callable[[Any], Part | None]
 """Of a middleware: its part; ``None`` where its hooks are to be called."""
 
@@ -109,11 +129,13 @@ class PlainRun:
         self._needs = frozenset({part.needs for part in parts if part.needs} - self._names)
         self._settings = tuple({name: value for part in parts for name, value in part.settings.items()}.items())
         self._validates_host = any(part.validates_host for part in parts)
+        self._ours = [part.ours for part in parts if part.ours is not None]
         within = list(reversed(parts))
-        self._fields = _in_order(within, [part.fields for part in within])
-        self._secure = _in_order(
-            within, [part.fields if part.secure_fields is None else part.secure_fields for part in within]
-        )
+        self._steps = [step for part in within for step in _steps(part, part.fields)]
+        self._secure_steps: list[_Step] | None = None
+        if any(part.secure_fields is not None for part in within):
+            self._secure_steps = [step for part in within for step in _steps(part, part.secure_fields or part.fields)]
+        self._templates: dict[object, dict[str, Field]] = {}
 
     def enter(self, request: HttpRequest) -> bool:
         """Do what the middleware do with a request on its way in; return whether it is a plain one."""
@@ -122,6 +144,7 @@ class PlainRun:
         if (
             gifts is None
             or own.get("COOKIES", "HTTP_COOKIE" in request.META)
+            or (self._ours and request.method == "OPTIONS")
             or not self._needs <= gifts.keys()
             # What a middleware around has set itself.
             or not own.keys().isdisjoint(self._names)
@@ -138,10 +161,12 @@ class PlainRun:
                 return False
         own["COOKIES"] = {}
         gifts.update(self._gifts)
+        for middleware in self._ours:
+            middleware.process_request(request)
         return True
 
-    def leave(self, request: HttpRequest, response: Any) -> bool:
-        """Do what they do with the response on its way out; return whether that was all."""
+    def leave(self, request: HttpRequest, response: Any) -> HttpResponseBase | None:
+        """Return what they make of the response on its way out; ``None`` where their hooks are to be called."""
         own = vars(request)
         if (
             not isinstance(response, HttpResponseBase)
@@ -153,22 +178,62 @@ class PlainRun:
             or hasattr(response, "xframe_options_exempt")
             or (fields := fields_of(response)) is None
         ):
-            return False
-        for name, pair in self._fields if self._fields is self._secure or not request.is_secure() else self._secure:
-            if pair is not None:
-                fields.setdefault(name, pair)
-            elif name not in fields and not response.streaming:
-                fields[name] = ("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
-        return True
+            return None
+        is_secure = self._secure_steps is not None and request.is_secure()
+        key = self._template_key(request, response, fields, is_secure)
+        if key is None:
+            return self._give_fields(request, response, is_secure)
+        template = self._templates.get(key)
+        if template is None:
+            return self._make_template(key, request, response, is_secure)
+        fields.update(template)
+        if _LENGTH in template:
+            fields[_LENGTH] = _length_of(response)
+        return response
+
+    def _template_key(
+        self, request: HttpRequest, response: HttpResponseBase, fields: dict[str, Field], is_secure: bool
+    ) -> object:
+        """Return all that decides which fields a response is given; ``None`` where it is out of the ordinary."""
+        if len(fields) != 1 or _TYPE not in fields or response.status_code != 200:
+            return None
+        if response.streaming or response.cookies:
+            return None
+        known = [middleware.fields_depend_on(request, response) for middleware in self._ours]
+        return None if None in known else (fields[_TYPE], is_secure, *known)
+
+    def _make_template(
+        self, key: object, request: HttpRequest, response: HttpResponseBase, is_secure: bool
+    ) -> HttpResponseBase:
+        given = self._give_fields(request, response, is_secure)
+        if given is response and len(self._templates) < _MOST_TEMPLATES:
+            fields = fields_of(given) or {}
+            self._templates[key] = {name: ConstantField(*pair) for name, pair in fields.items() if name != _TYPE}
+        return given
+
+    def _give_fields(self, request: HttpRequest, response: HttpResponseBase, is_secure: bool) -> HttpResponseBase:
+        steps = self._secure_steps if is_secure else self._steps
+        for step in steps or ():
+            if not isinstance(step, tuple):
+                response = step.process_response(request, response)
+            elif step[1] is not None:
+                give_field(response, step[0], step[1])
+            elif not response.streaming and field_of(response, _LENGTH) is None:
+                give_field(response, _LENGTH, _length_of(response))
+        return response
 
 
-def _in_order(parts: Iterable[Part], fields: Iterable[tuple[_Named, ...]]) -> tuple[tuple[str, Field | None], ...]:
-    found: list[tuple[str, Field | None]] = []
-    for part, own in zip(parts, fields, strict=True):
-        found += own
-        if part.states_length:
-            found.append((_LENGTH, None))
-    return tuple(found)
+def _steps(part: Part, fields: Iterable[_Named]) -> Iterator[_Step]:
+    """Yield what is done for a response: a field that is given, or the length, or a hook that is called."""
+    yield from fields
+    if part.states_length:
+        yield _LENGTH, None
+    if part.ours is not None:
+        yield part.ours
+
+
+def _length_of(response: Any) -> Field:
+    return "Content-Length", str(len(response.content))
 
 
 def plain_run(parts: Sequence[Part]) -> PlainRun | None:

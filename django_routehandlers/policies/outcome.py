@@ -66,6 +66,11 @@ def await_outcome(request: HttpRequest) -> None:
     vars(request)["route_cache_awaited"] = True
 
 
+def is_awaited(request: HttpRequest) -> bool:
+    """Return whether a middleware is."""
+    return "route_cache_awaited" in vars(request)
+
+
 def leave_outcome(
     request: HttpRequest, response: HttpResponseBase, outcome: CacheOutcome, content: bytes | None = None
 ) -> None:
@@ -80,7 +85,7 @@ def leave_outcome(
     """
     left = vars(request)
     if outcome.is_public:
-        if "route_cache_awaited" not in left:
+        if not is_awaited(request):
             response.headers.setdefault("Cache-Control", PRIVATE)
         if content is None and isinstance(response, HttpResponse):
             content = response.content
