@@ -28,11 +28,20 @@ from django_routehandlers.caching.current import drain_refreshes
 from django_routehandlers.conf import get_config
 from django_routehandlers.engine.arriving import Message, Receive
 from django_routehandlers.engine.background import Background
-from django_routehandlers.engine.exchange import Exchange, Scope, Send, TooBig, TooLate, stated_length, stop_arriving
-from django_routehandlers.engine.handler import EngineHandler
+from django_routehandlers.engine.exchange import (
+    Exchange,
+    Scope,
+    Send,
+    TooBig,
+    TooLate,
+    received_before,
+    stated_length,
+    stop_arriving,
+)
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.engine.lifespan import answer_lifespan
 from django_routehandlers.engine.shared_caches import shared_caches
+from django_routehandlers.engine.short_way import ShortWay
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.workers import worker_pool
 from django_routehandlers.handlers.after import SCOPE_KEY, end_request
@@ -86,7 +95,7 @@ def get_asgi_application() -> ASGIHandler:
     return RouteASGIHandler()
 
 
-class RouteASGIHandler(EngineHandler):
+class RouteASGIHandler(ShortWay):
     """The engine, which reads what a route takes, when it takes it, and no more."""
 
     def __init__(self) -> None:
@@ -107,15 +116,24 @@ class RouteASGIHandler(EngineHandler):
         if not isinstance(scope.get("headers"), list | tuple):
             # They are looked at several times. Of a server that gives an iterator, or none.
             scope["headers"] = list(scope.get("headers", ()))
-        exchange = Exchange(scope, receive, send, _is_limited)
-        exchange.watch(self._shutdown)
+        self._shutdown.watch(send)
         scope[SCOPE_KEY] = None
         try:
             async with request_streams():
+                if self.may_be_short(scope):
+                    message = await self.answer_short(scope, receive, send)
+                    if message is None:
+                        return
+                    receive = received_before(message, receive)
+                exchange = Exchange(scope, receive, send, _is_limited, self._shutdown)
                 await super().handle(scope, exchange, exchange.send)
         finally:
             # In a task: the server answers the next request of the connection when this call has returned.
             end_request(scope, self.background.start)
+
+    def send_at_length(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Return what sends a response that is more than a start and a piece."""
+        return Exchange(scope, receive, send, _is_limited, self._shutdown).send
 
     async def send_stream(self, response: HttpResponseBase, send: Any) -> None:
         """Send a stream; one that is cut is broken off, and its connection dropped."""

@@ -17,8 +17,8 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
-from django_routehandlers.engine.fields import field_of, give_field
 from django_routehandlers.engine.request import is_due
+from django_routehandlers.fields import field_of, give_field
 from django_routehandlers.handlers.cross_origin import add_cors, cors_of_request, find_cors, is_preflight
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (

@@ -29,7 +29,8 @@ def _as_released(kind: type, name: str) -> Any:
     return getattr(kind, name) if is_as_released(getattr(kind, name), kind.__module__) else None
 
 
-_GET_RESPONSE = _as_released(BaseHandler, "get_response_async")
+GET_RESPONSE = _as_released(BaseHandler, "get_response_async")
+"""Django's method, if it is still its own."""
 _CALL_VIEW = _as_released(BaseHandler, "_get_response_async")
 _RESOLVE = _as_released(URLResolver, "resolve")
 
@@ -56,16 +57,20 @@ class Answering(Chain):
 
     async def get_response_async(self, request: HttpRequest) -> Any:
         """Return the response to *request*, as the middleware and the view make it."""
-        if BaseHandler.get_response_async is not _GET_RESPONSE:
+        if BaseHandler.get_response_async is not GET_RESPONSE:
             return await super().get_response_async(request)
         if urlconf := setting("ROOT_URLCONF"):
             self.urlconf.set(urlconf)
         response = await cast("GetResponse", vars(self)["_middleware_chain"])(request)
+        await self.note(request, response)
+        return response
+
+    async def note(self, request: HttpRequest, response: Any) -> None:
+        """Have the request closed with its response, and log a failure."""
         response._resource_closers.append(request.close)
         if response.status_code >= 400 and not getattr(response, "_has_been_logged", False):
             log = sync_to_async(log_response, thread_sensitive=False)
             await log("%s: %s", response.reason_phrase, request.path, response=response, request=request)
-        return response
 
     async def _get_response_async(self, request: HttpRequest) -> Any:
         if BaseHandler._get_response_async is not _CALL_VIEW:  # type: ignore[attr-defined]

@@ -55,7 +55,7 @@ class HookRun:
                 else:
                     response = await hook.in_thread(request)
             except Exception as error:
-                response, reached = await _response_for_error(request, error, place)
+                response, reached = await response_for_error(request, error, place)
                 break
             if response:
                 reached = place + 1
@@ -64,14 +64,14 @@ class HookRun:
             try:
                 response = await self.get_response(request)
             except Exception as error:
-                response, reached = await _response_for_error(request, error, reached - 1)
+                response, reached = await response_for_error(request, error, reached - 1)
         if plain is not None and reached == len(self.layers):
             left = plain.leave(request, response)
             if left is not None:
                 return left
-        return await self._leave(request, response, reached)
+        return await self.leave(request, response, reached)
 
-    async def _leave(self, request: HttpRequest, response: Any, reached: int) -> Any:
+    async def leave(self, request: HttpRequest, response: Any, reached: int) -> Any:
         """Return what the first *reached* of the middleware make of a response on its way out."""
         for place, hook in self.responses:
             if place < reached:
@@ -83,7 +83,7 @@ class HookRun:
                     else:
                         response = await hook.in_thread(request, response)
                 except Exception as error:
-                    response, reached = await _response_for_error(request, error, place)
+                    response, reached = await response_for_error(request, error, place)
         return response
 
 
@@ -99,7 +99,7 @@ def _hook_run(layers: tuple[Layer, ...], parts: tuple[Part, ...], get_response: 
     )
 
 
-async def _response_for_error(request: HttpRequest, error: Exception, place: int) -> tuple[Any, int]:
+async def response_for_error(request: HttpRequest, error: Exception, place: int) -> tuple[Any, int]:
     """
     Return what the middleware at *place* answers to *error*, which is being handled, and its place.
 
@@ -111,7 +111,7 @@ async def _response_for_error(request: HttpRequest, error: Exception, place: int
     except Exception as another:
         if place == 0:
             raise
-        return await _response_for_error(request, another, place - 1)
+        return await response_for_error(request, another, place - 1)
 
 
 class Chain(BaseHandler):

@@ -31,16 +31,24 @@ class Exchange:
     Args:
         is_limited: Tells whether the request's reader takes no more content than
             ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes.
+        shutdown: Tells whether the server stops: content that arrives then is stopped.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, is_limited: Callable[[Scope], bool]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        is_limited: Callable[[Scope], bool],
+        shutdown: Shutdown | None = None,
+    ) -> None:
         self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
         self._is_judged = False
         self._size = 0
         self._timeout: float | None = None
         self._is_answered: asyncio.Event | None = None
         self._arriving: ArrivingContent | None = None
-        self._shutdown: Shutdown | None = None
+        self._shutdown = shutdown
         self.is_cut = False
         """Whether the content is not read to its end."""
         self.is_late = False
@@ -119,11 +127,6 @@ class Exchange:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await self._send(message)
 
-    def watch(self, shutdown: Shutdown) -> None:
-        """Have *shutdown* watch the server; content that arrives once it has begun is stopped."""
-        self._shutdown = shutdown
-        shutdown.watch(self._send)
-
     def abort(self) -> None:
         """Drop the connection, and what the client has not taken. Other requests may share one of HTTP/2."""
         if self.scope["http_version"].startswith("1"):
@@ -140,6 +143,16 @@ def stop_arriving() -> None:
     """End all content that is still arriving, as if its clients had left."""
     for content in list(arriving_contents()):
         content.stop()
+
+
+def received_before(message: Message, receive: Receive) -> Receive:
+    """Return what receives *message*, and then what *receive* does."""
+    left = [message]
+
+    async def received() -> Message:
+        return left.pop() if left else await receive()
+
+    return received
 
 
 class TooBig(io.RawIOBase):

@@ -22,9 +22,8 @@ from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import set_script_prefix
 
 from django_routehandlers.engine.answering import Answering
-from django_routehandlers.engine.arriving import ArrivingContent, Receive
+from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
 from django_routehandlers.engine.exchange import Scope, Send
-from django_routehandlers.engine.fields import ConstantField
 from django_routehandlers.engine.internals import is_as_released
 from django_routehandlers.engine.leaving import run_unless_left
 from django_routehandlers.engine.own_thread import no_own_thread, own_thread
@@ -33,6 +32,7 @@ from django_routehandlers.engine.request import ASGIRequest
 from django_routehandlers.engine.shared_caches import are_kept_open, share_caches
 from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import has_thread, request_thread
+from django_routehandlers.fields import ConstantField
 
 # A tracer may have put its own in their place by now, or may do so later.
 _DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
@@ -48,10 +48,11 @@ class EngineHandler(Answering, ASGIHandler):
     def __init__(self) -> None:
         share_caches()
         super().__init__()
-        self._has_set_prefix = False
+        self.has_set_prefix = False
+        """Whether a request has come with one that is not ``/``."""
         # Whoever receives the signals of Django's handler receives ours; a handler of others has its own.
         is_ours = type(self).__module__.startswith("django_routehandlers.")
-        self._sender: type[ASGIHandler] = ASGIHandler if is_ours else type(self)
+        self.sender: type[ASGIHandler] = ASGIHandler if is_ours else type(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, its sync calls on one thread, if there are any."""
@@ -86,8 +87,8 @@ class EngineHandler(Answering, ASGIHandler):
         try:
             prefix = get_script_prefix(scope)
             # To set it takes as long as three middleware, and "/" is what holds where nothing was set.
-            if prefix or self._has_set_prefix:
-                self._has_set_prefix = True
+            if prefix or self.has_set_prefix:
+                self.has_set_prefix = True
                 set_script_prefix(prefix)
             await self._answer(scope, content, receive, send)
         finally:
@@ -107,14 +108,14 @@ class EngineHandler(Answering, ASGIHandler):
         try:
             if not are_djangos(signals.request_started, STARTED):
                 # Whoever has been told of the start is told of the end, and the other way round.
-                await unbroken(signals.request_started.asend(sender=self._sender, scope=scope))
+                await unbroken(signals.request_started.asend(sender=self.sender, scope=scope))
             request, response = self.create_request(scope, content)
             await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
         finally:
-            if not self._finish_at_once(response, request):
-                await unbroken(self._finish(response))
+            if not self.finish_at_once(response, request):
+                await unbroken(self.finish(response))
 
-    def _finish_at_once(self, response: HttpResponseBase | None, request: HttpRequest | None) -> bool:
+    def finish_at_once(self, response: HttpResponseBase | None, request: HttpRequest | None) -> bool:
         """End a request behind whose end nobody waits; return whether that was possible."""
         # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still
         # runs there may read the request, which ends behind it.
@@ -124,7 +125,7 @@ class EngineHandler(Answering, ASGIHandler):
             or thread.is_busy
             or not are_djangos(signals.request_finished, FINISHED)
             or not are_kept_open()
-            or not (response is None or _closes_at_once(response, request))
+            or not (response is None or closes_at_once(response, request))
         ):
             return False
         if response is not None:
@@ -132,9 +133,10 @@ class EngineHandler(Answering, ASGIHandler):
         self.urlconf.unset()
         return True
 
-    async def _finish(self, response: HttpResponseBase | None) -> None:
+    async def finish(self, response: HttpResponseBase | None) -> None:
+        """End a request, with all that happens then."""
         if response is None:
-            await signals.request_finished.asend(sender=self._sender)
+            await signals.request_finished.asend(sender=self.sender)
         else:
             await sync_to_async(response.close)()
 
@@ -154,7 +156,7 @@ class EngineHandler(Answering, ASGIHandler):
         # A stream may read on while it is sent.
         if isinstance(content, ArrivingContent) and not response.streaming:
             content.abandon()
-        response._handler_class = self._sender
+        response._handler_class = self.sender
         if isinstance(response, FileResponse):
             # So that data can be sent without having to block the event loop, as Django does.
             response.block_size = self.chunk_size
@@ -205,10 +207,7 @@ class EngineHandler(Answering, ASGIHandler):
         if response.streaming:
             await self.send_stream(response, send)
             return
-        fields = _encoded(response)
-        if response.cookies:
-            fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
-        await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+        await send(start_of(response))
         await send({"type": "http.response.body", "body": response.content})
 
     async def send_stream(self, response: Any, send: Send) -> None:
@@ -219,7 +218,7 @@ class EngineHandler(Answering, ASGIHandler):
         await super().send_response(response, send)
 
 
-def _closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:
+def closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:
     """Return whether the end of a response waits for nothing: no file, no stream, no override."""
     closers: list[object] = vars(response)["_resource_closers"]
     return (
@@ -239,6 +238,14 @@ def _close(response: HttpResponseBase) -> None:
             close()
     closers.clear()
     response.closed = True
+
+
+def start_of(response: Any) -> Message:
+    """Return the message with which a response begins."""
+    fields = _encoded(response)
+    if response.cookies:
+        fields += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+    return {"type": "http.response.start", "status": response.status_code, "headers": fields}
 
 
 def _encoded(response: Any) -> list[tuple[bytes, bytes]]:

@@ -15,15 +15,16 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from django_routehandlers.engine.fields import ConstantField, Field, field_of, fields_of, give_field
 from django_routehandlers.engine.hosts import allowed_host
-from django_routehandlers.engine.live_settings import setting
+from django_routehandlers.engine.live_settings import KNOWN
 from django_routehandlers.engine.request import GIFTS
 from django_routehandlers.engine.shorter_hooks import makes_session, prebuilt
+from django_routehandlers.fields import ConstantField, Field, field_of, fields_of, give_field
 
 _Named = tuple[str, Field]
 _LENGTH, _TYPE = "content-length", "content-type"
 _MOST_TEMPLATES = 64
+_UNREAD = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,8 @@ class PlainRun:
         ):
             return False
         for name, value in self._settings:
-            if setting(name) != value:
+            # One that nobody has read since it changed is read by the hook.
+            if KNOWN.get(name, _UNREAD) != value:
                 return False
         if self._validates_host:
             try:
@@ -199,8 +201,10 @@ class PlainRun:
             return None
         if response.streaming or response.cookies:
             return None
-        known = [middleware.fields_depend_on(request, response) for middleware in self._ours]
-        return None if None in known else (fields[_TYPE], is_secure, *known)
+        if not self._ours:
+            return fields[_TYPE], is_secure
+        known = self._ours[0].fields_depend_on(request, response)
+        return None if known is None or len(self._ours) > 1 else (fields[_TYPE], is_secure, known)
 
     def _make_template(
         self, key: object, request: HttpRequest, response: HttpResponseBase, is_secure: bool

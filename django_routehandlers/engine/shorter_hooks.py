@@ -11,10 +11,10 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from django_routehandlers.engine.fields import fields_of
 from django_routehandlers.engine.hosts import allowed_host
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.request import give_later, is_due
+from django_routehandlers.fields import fields_of
 
 Call = Callable[..., Any]
 Shorten = Callable[[Any, Call], Call | None]

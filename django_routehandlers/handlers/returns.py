@@ -67,6 +67,10 @@ class Returns:
     """Whether a generator is an event stream, not one of lines."""
     bodies: Mapping[int | None, TypedEncoder | None] = field(default_factory=lambda: {})
     """Status → what a ``JSONResponse`` is held against; ``None`` where any body will do."""
+    _has_stream: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_has_stream", any(answer.is_stream for answer in self.answers))
 
     def to_response(self, value: object, *, handler: str) -> HttpResponseBase:
         """
@@ -134,10 +138,6 @@ class Returns:
         elif checked:
             encoder.check_sent(response.data)
         return response
-
-    @property
-    def _has_stream(self) -> bool:
-        return any(answer.is_stream for answer in self.answers)
 
     def _stream(
         self, records: Iterator[object] | AsyncIterable[object], handler: str, *, checked: bool

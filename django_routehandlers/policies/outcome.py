@@ -11,6 +11,7 @@ from typing import cast
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.fields import field_of
 from django_routehandlers.policies.cache_control import PRIVATE, parse_cache_control, public_cache_control
 from django_routehandlers.policies.cache_status import CacheStatus
 
@@ -91,7 +92,7 @@ def leave_outcome(
             content = response.content
         left["route_cache_content"] = content
     vars(response)["route_cache"] = left["route_cache"] = outcome
-    left["route_cache_etag"] = response.headers.get("ETag")
+    left["route_cache_etag"] = field_of(response, "etag")
 
 
 def leave_content(request: HttpRequest, content: bytes | None) -> None:
