@@ -31,6 +31,7 @@ class Answer:
 
     headline: str
     is_found: bool
+    """Whether a handler of a route answers."""
     notes: tuple[str, ...]
     parts: tuple[Part, ...]
     methods: tuple[tuple[str, str], ...]
@@ -49,11 +50,10 @@ def read_answer(explanation: Explanation, url: str, place: int) -> Answer:
     notes = [] if explanation.note is None else [f"{explanation.note[0].upper()}{explanation.note[1:]}."]
     parts: list[Part] = []
     methods: tuple[tuple[str, str], ...] = ()
+    is_found = False
     if isinstance(answer, RouteAnswer):
         row = _row(answer.served, answer.mount)
-        headline = f"{row.path} answers {path}"
-        if answer.location is not None:
-            headline = f"{path} answers 308 to {answer.location}, which {row.path} answers"
+        headline, is_found = answer.headline(path, row.path), not answer.is_refused
         parts = [*_parts(answer, row)]
         methods = tuple((method, page_query(row, method, place, url)) for method in answer.handlers)
     elif isinstance(answer, OtherAnswer):
@@ -66,7 +66,7 @@ def read_answer(explanation: Explanation, url: str, place: int) -> Answer:
     if explanation.near_misses:
         misses = [(_row(one.served, explanation.mount).path, one.reason) for one in explanation.near_misses]
         parts.append(Part("Why not another", ("Route", "Why not"), tuple(misses)))
-    return Answer(headline, isinstance(answer, RouteAnswer), tuple(notes), tuple(parts), methods)
+    return Answer(headline, is_found, tuple(notes), tuple(parts), methods)
 
 
 def _parts(answer: RouteAnswer, row: Row) -> Iterator[Part]:
