@@ -121,7 +121,7 @@ def test_nothing_is_added_to_the_urls_while_it_is_off(site: Site) -> None:
 
 def test_page_and_files_have_a_strict_policy_and_nothing_inline(shown: Site) -> None:
     names = re.findall(r'(?:href|src)="(/[^"?#]*)"', shown.client.get("/_routes/").content.decode())
-    assert names == ["/_routes/explorer.svg", "/_routes/explorer.css", "/_routes/explorer.js"]
+    assert names == [f"/_routes/{name}" for name in ("explorer.svg", "common.css", "explorer.css", "explorer.js")]
     for url in ("/_routes/", *names):
         response = shown.client.get(url)
         assert (response.status_code, response["Content-Security-Policy"]) == (200, POLICY), url
@@ -180,7 +180,7 @@ def test_rules_and_inputs_of_a_route_are_told_without_values(shown: Site) -> Non
 def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: Site) -> None:
     response = shown.client.get(f"/_routes/?route={shown.label()}:/things&method=POST")
     html = response.content.decode()
-    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan"]
+    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan", "theme"]
     template = re.search(r'<textarea id="content"[^>]*>\n(.*?)</textarea>', html, re.DOTALL)
     assert template is not None
     assert text_of(template[1]) == '{ "name": "textxx", "size": 3 }'
@@ -188,6 +188,18 @@ def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: 
     assert 'data-token-field="X-CSRFTOKEN"' in html
     assert "csrftoken" in response.cookies
     assert "data-token" not in shown.client.get(f"/_routes/?route={shown.label()}:/things&method=GET").content.decode()
+
+
+def test_cookie_that_the_browser_has_is_left_to_it(shown: Site) -> None:
+    """Django reads the browser's own, of the shorter path; and a default of a cookie may be a key."""
+    url = f"/_routes/?route={shown.label()}:/things&method=POST"
+    html = shown.client.get(url).content.decode()
+    assert ("disabled" in html, "s3cret" in html) == (False, False)
+    shown.client.cookies["theme"] = "dark"
+    html = shown.client.get(url).content.decode()
+    assert re.findall(r'data-name="(\w+)" value="" disabled', html) == ["theme"]
+    assert "The browser has this cookie and sends its own value" in html
+    assert "dark" not in html.partition("<h2")[2]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +210,7 @@ def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: 
         ("/things/7", "Middleware Name Kind File /:middleware async"),
         ("http://other.example/things/7", "/things/<id> answers /things/7"),
         ("/things/7/", "/things/7/ answers 308 to /things/7, which /things/<id> answers"),
-        ("/things/x", "404: id = 'x' does not fit int"),
+        ("/things/x", "/things/<id> matches /things/x, and answers 404: id = 'x' does not fit int"),
         ("/thing/7", "No route answers /thing/7"),
         ("//things", "Segment 1 is empty, which no route matches."),
         ("/openapi.json", "another pattern of the URLconf does"),

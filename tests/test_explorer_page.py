@@ -19,7 +19,7 @@ ROUTES = {
     "api/echo/[id]/route.py": f"""
         from typing import Annotated
 
-        from django_routehandlers import Header, JSONResponse
+        from django_routehandlers import Cookie, Header, JSONResponse
         from pydantic import BaseModel
 
         class Thing(BaseModel):
@@ -27,6 +27,9 @@ ROUTES = {
             size: int
 
         def GET(id: int, q: str = ""): return id
+
+        def PUT(id: int, theme: Annotated[str, Cookie()] = "none", key: Annotated[str, Cookie("__Host-key")] = "none"):
+            return [theme, key]
 
         def POST(id: str, body: Thing, q: str = "", plan: Annotated[str, Header("X-Plan")] = ""):
             '''{HOSTILE}'''
@@ -185,6 +188,41 @@ def test_a_file_and_a_value_are_sent_as_a_form(browser: Browser, site: Server, t
     fill_in(browser, "title", "Oak")
     send(browser, "whole after")
     assert json.loads(browser.texts("pre")[0]) == ["oak.txt", 5, "Oak"]
+
+
+def test_a_cookie_is_sent_for_its_url_alone_and_gone_afterwards(browser: Browser, site: Server) -> None:
+    open_form(browser, site, "/api/echo/[id]", "PUT")
+    for label, text in {"id": "7", "theme": "dark", "__Host-key": "sesame"}.items():
+        fill_in(browser, label, text)
+    send(browser, "200 OK after")
+    browser.wait_for_text("#headline", "whole after")
+    assert json.loads(browser.texts("pre")[0]) == ["dark", "sesame"]
+    kept = browser.driver.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+    assert {one["name"] for one in kept} <= {"csrftoken"}
+    fill_in(browser, "theme", "two words")
+    send(browser, "theme cannot be a cookie: no spaces")
+
+
+@pytest.mark.parametrize("is_seen_by_scripts", [True, False])
+def test_a_cookie_that_the_browser_has_is_not_replaced(
+    browser: Browser, site: Server, *, is_seen_by_scripts: bool
+) -> None:
+    open_form(browser, site, "/api/echo/[id]", "PUT")
+    own = {"name": "theme", "value": "own", "path": "/", "httpOnly": not is_seen_by_scripts}
+    fill_in(browser, "id", "7")
+    fill_in(browser, "theme", "dark")
+    browser.driver.add_cookie(own)
+    try:
+        if is_seen_by_scripts:
+            send(browser, "theme is a cookie that the browser has already")
+        open_form(browser, site, "/api/echo/[id]", "PUT")
+        fill_in(browser, "id", "7")
+        assert not browser.find('[data-name="theme"]').is_enabled()
+        send(browser, "200 OK after")
+        browser.wait_for_text("#headline", "whole after")
+        assert json.loads(browser.texts("pre")[0]) == ["own", "none"]
+    finally:
+        browser.driver.delete_cookie("theme")
 
 
 def test_a_segment_that_is_missing_is_asked_for(browser: Browser, site: Server) -> None:

@@ -5,8 +5,8 @@ Made of the same plan that requests run, by the same parameters and schemas as t
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django_routehandlers.explorer.examples import example_of
@@ -39,6 +39,8 @@ class Control:
     """Whether it is a segment that stands for several, joined by slashes."""
     is_list: bool = False
     """Whether it may be sent several times: each line is one value."""
+    is_held: bool = False
+    """Whether it is a cookie that the browser has already, and sends itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,19 @@ class RequestForm:
 
 
 def make_form(
-    served: Served, method: str, handler: BoundHandler, mount: Mount, filled: Mapping[str, Any]
+    served: Served,
+    method: str,
+    handler: BoundHandler,
+    mount: Mount,
+    filled: Mapping[str, Any],
+    held: Container[str],
 ) -> RequestForm:
     """
     Return the form of one handler.
 
     Args:
         filled: Name → text, or list of texts, of segments and query parameters that are known already.
+        held: Names of the cookies that the browser has sent for the page.
     """
     plan = handler.plan
     schemas = Schemas(wanted_by(plan))
@@ -81,6 +89,7 @@ def make_form(
         ("path", "Path", tuple(_segments(template, handler, schemas, filled))),
         ("query", "Query", tuple(_control(one, schemas, filled) for one in values if one["in"] == "query")),
         ("header", "Fields", tuple(_control(one, schemas, {}) for one in values if one["in"] == "header")),
+        ("cookie", "Cookies", tuple(_cookie(one, schemas, held) for one in values if one["in"] == "cookie")),
     ]
     content = None if plan.content is None else _content(plan.content, schemas)
     return RequestForm(method, template.path, tuple(one for one in groups if one[2]), content)
@@ -107,6 +116,14 @@ def _control(parameter: Mapping[str, Any], schemas: Schemas, filled: Mapping[str
     text = _text(given, "\n")
     is_required = parameter.get("required", False)
     return Control(parameter["name"], "text", _about(schema, parameter, schemas), is_required, text, is_list=is_list)
+
+
+def _cookie(parameter: Mapping[str, Any], schemas: Schemas, held: Container[str]) -> Control:
+    # What the schema tells of a default stays out: of a cookie it may be a key.
+    schema = {key: value for key, value in schemas.followed(parameter["schema"]).items() if key != "default"}
+    control = _control({**parameter, "schema": schema}, schemas, {})
+    # A script cannot take its place: of two cookies of one name, Django reads the one of the shorter path.
+    return replace(control, is_held=control.name in held)
 
 
 def _content(content: Content, schemas: Schemas) -> ContentForm:

@@ -20,10 +20,11 @@ from django_routehandlers.conf import get_config
 from django_routehandlers.explorer.answer import read_answer
 from django_routehandlers.explorer.form import make_form
 from django_routehandlers.explorer.pages import assets, render
-from django_routehandlers.explorer.rules import about_handler, inputs_of, rules_of
+from django_routehandlers.explorer.rules import about_handler, rules_of
 from django_routehandlers.explorer.tree import key_of, make_trees
 from django_routehandlers.handlers.view_facts import csrf_rule_of, handlers_of
 from django_routehandlers.listing.explain import Explanation, RouteAnswer, explain_url, read_url
+from django_routehandlers.listing.input_text import inputs_of
 from django_routehandlers.listing.mounts import NOWHERE, Mount, find_mounts
 from django_routehandlers.listing.rows import make_row
 from django_routehandlers.policies.csrf import SAFE_METHODS
@@ -160,7 +161,7 @@ def _route(
     handler, about = handlers[method], row.handlers[method]
     needs_token = csrf_rule_of(served.view) == "token" and method not in SAFE_METHODS
     return {
-        "form": make_form(served, method, handler, mount, filled),
+        "form": make_form(served, method, handler, mount, filled, request.COOKIES),
         "row": row,
         "place": row.file if about.line is None else f"{row.file}:{about.line}",
         "kind": about.kind,

@@ -5,6 +5,8 @@
  * own server has escaped.
  */
 
+import { cookieFault, HELD, isHeld, setCookies } from "./cookies.js";
+
 const MOST_LINES = 1000; // of a stream; older ones make room
 const MOST_SHOWN = 500_000; // characters of a body
 const BEGINNING = 5_000_000; // characters beyond which a body is not read on
@@ -103,6 +105,17 @@ function refuse(control, why) {
   return new Error(`${control.dataset.name} ${why}`);
 }
 
+function cookiesOf(form) {
+  // A disabled control is of a cookie that the browser sends itself.
+  const controls = [...form.querySelectorAll('[data-place="cookie"] [data-name]:enabled')].filter((one) => one.value);
+  return controls.map((control) => {
+    const { name } = control.dataset;
+    const fault = cookieFault(name, control.value) ?? (isHeld(name) ? HELD : null);
+    if (fault) throw refuse(control, fault);
+    return [name, control.value];
+  });
+}
+
 function urlOf(form) {
   const query = valuesOf(form, "query").map((pair) => pair.map(encodeURIComponent).join("="));
   query.push(...[byId("more-query").value].filter(Boolean));
@@ -150,8 +163,9 @@ async function send(form) {
   try {
     const request = requestOf(form);
     const url = urlOf(form);
+    const forget = setCookies(cookiesOf(form), url);
     stop.hidden = false;
-    const response = await fetch(url, { ...request, signal: mine.signal });
+    const response = await fetch(url, { ...request, signal: mine.signal }).finally(forget);
     status = `${response.status} ${response.statusText}`.trim() + ` after ${since()}`;
     const kind = response.ok ? "good" : response.status < 400 ? "other" : "bad";
     say(place, kind, status);
@@ -180,7 +194,7 @@ function aboutResponse(response, url) {
     element("p", { class: "cache-status" }, "Cache-Status: ", element("code", {}, status ?? "none was sent")),
     element(
       "details",
-      { class: "fields" },
+      { class: "header-fields" },
       element("summary", {}, `${fields.length / 2} header fields`),
       element("dl", {}, ...fields),
     ),
