@@ -119,6 +119,24 @@ def test_nothing_is_added_to_the_urls_while_it_is_off(site: Site) -> None:
     assert urlpatterns[-1].url_patterns == []
 
 
+@pytest.mark.parametrize("is_own_entry", [False, True], ids=["with the routes", "entry of its own"])
+def test_url_without_its_slash_leads_to_the_page_only_who_may_see_it(site: Site, *, is_own_entry: bool) -> None:
+    """A redirect by ``APPEND_SLASH`` would tell everybody that something is there."""
+    site.settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware", *site.settings.MIDDLEWARE]
+    site.serve({"x/route.py": "def GET() -> int: return 1"})
+    if is_own_entry:
+        own = path("_routes/", include("django_routehandlers.explorer.urls"))
+        set_urlconf(site, own, path("", include("django_routehandlers.urls")))
+    for setting in ({}, {"EXPLORER": True}):
+        site.settings.ROUTEHANDLERS = setting | ({"EXPLORER_PATH": None} if is_own_entry else {})
+        assert [site.client.get(f"/_routes{end}").status_code for end in ("", "/", "?match=/x")] == [404, 404, 404]
+    site.settings.DEBUG = True
+    if not is_own_entry:
+        response = site.client.get("/_routes?match=/x")
+        assert (response.status_code, response["Location"]) == (302, "/_routes/?match=/x")
+        assert site.client.get("/_routes", follow=True).status_code == 200
+
+
 def test_page_and_files_have_a_strict_policy_and_nothing_inline(shown: Site) -> None:
     names = re.findall(r'(?:href|src)="(/[^"?#]*)"', shown.client.get("/_routes/").content.decode())
     assert names == [f"/_routes/{name}" for name in ("explorer.svg", "common.css", "explorer.css", "explorer.js")]

@@ -11,7 +11,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.middleware.csrf import get_token
 from django.urls import URLResolver, get_resolver, get_script_prefix, get_urlconf
 from django.utils.translation import get_language
@@ -82,6 +82,16 @@ def page(request: HttpRequest, **parameters: object) -> HttpResponse:
     asked = request.GET.get("match", "")
     values = {"panel": panel, "asked": asked, "tree": _tree(table, resolver, get_language()), "files": _files(request)}
     return HttpResponse(render("page.html", values), headers=_FIELDS)
+
+
+# A redirect would tell everybody that something is there; whoever may see it has the view below.
+page.should_append_slash = False  # type: ignore[attr-defined]
+
+
+@_guarded
+def add_slash(request: HttpRequest, **parameters: object) -> HttpResponse:
+    """Lead to the page from its URL without the last slash, as ``APPEND_SLASH`` would."""
+    return HttpResponseRedirect(request.get_full_path(force_append_slash=True), headers=_FIELDS)
 
 
 @_guarded
