@@ -31,6 +31,10 @@ SHOP = {
     "shop/routes/docs/[[...slug]]/route.py": "def GET(slug: list[str], params): ...\n",
 }
 REQUEST = {"written": "request", "from": "the request itself"}
+HANDLERS = {
+    "GET": {"kind": "async", "line": 4, "inputs": [{"written": "id: int", "from": "path"}]},
+    "DELETE": {"kind": "sync", "line": 7, "inputs": [REQUEST, {"written": "id: UUID", "from": "path"}]},
+}
 UNKNOWN_ENTRY = {
     "state": "unknown",
     "url": None,
@@ -42,20 +46,7 @@ UNKNOWN_ENTRY = {
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A shop in a folder of its own."""
-    return write_project(tmp_path, SHOP)
-
-
-@pytest.mark.servers
-def test_route_that_answers_is_explained(project: Path) -> None:
-    """Parameters as the URLconf gives them, then what each handler makes of them."""
-    shown = manage(project, "--match", "/api/products/7?page=2")
-    assert (shown.err, shown.status) == ("", 0)
-    assert (
-        shown.out
-        == """\
+EXPLAINED = """\
 /api/products/<id> answers /api/products/7, but DELETE with 404
 
   Name  routes:api-products-id
@@ -88,7 +79,19 @@ Near misses
   /api/products/<id>/reviews  the path ends before reviews
   /api/products               the path goes on: "7"
 """
-    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A shop in a folder of its own."""
+    return write_project(tmp_path, SHOP)
+
+
+@pytest.mark.servers
+def test_route_that_answers_is_explained(project: Path) -> None:
+    """Parameters as the URLconf gives them, then what each handler makes of them."""
+    shown = manage(project, "--match", "/api/products/7?page=2")
+    assert (shown.out, shown.err, shown.status) == (EXPLAINED, "", 0)
 
 
 @pytest.mark.servers
@@ -165,10 +168,7 @@ def test_json_says_the_same(project: Path) -> None:
             "name": "routes:api-products-id",
             "app": "shop",
             "file": "shop/routes/api/products/[id]/route.py",
-            "handlers": {
-                "GET": {"kind": "async", "line": 4, "inputs": [{"written": "id: int", "from": "path"}]},
-                "DELETE": {"kind": "sync", "line": 7, "inputs": [REQUEST, {"written": "id: UUID", "from": "path"}]},
-            },
+            "handlers": HANDLERS,
             "cache": CACHED,
             "middleware": [],
             "config": {"csrf": {"value": "origin", "source": "default"}},

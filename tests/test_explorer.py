@@ -28,6 +28,8 @@ ROUTES = {
         csrf = "token"
         max_duration = 2.5
         throttle = "100/minute"
+        require_precondition = True
+        security = {"type": "http", "scheme": "bearer"}
 
         async def middleware(request, call_next):
             return await call_next(request)
@@ -170,6 +172,9 @@ def test_tree_draws_each_folder_with_methods_inputs_rules_and_line(shown: Site) 
         "CORS",
         "CSRF token",
         "limit 2.5 s",
+        "throttle 100/minute",
+        "precondition required",
+        "security",
         "takes page, plan, tags, theme, body",
         "route.py:11",
     ):
@@ -225,7 +230,10 @@ def test_cookie_that_the_browser_has_is_left_to_it(shown: Site) -> None:
     [
         ("/things/7", "/things/<id> answers /things/7"),
         ("/things/7", "GET sync, line 1 id = 7 (int)"),
+        ("/things/7", "Inputs Method Input From GET id: int path DELETE id: int path"),
         ("/things/7", "Middleware Name Kind File /:middleware async"),
+        ("/things/7", "Config Name Value Said by csrf token"),
+        ("/things/7", "max_duration 2.5"),
         ("http://other.example/things/7", "/things/<id> answers /things/7"),
         ("/things/7/", "/things/7/ answers 308 to /things/7, which /things/<id> answers"),
         ("/things/x", "/things/<id> matches /things/x, and answers 404: id = 'x' does not fit int"),

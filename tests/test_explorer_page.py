@@ -155,6 +155,38 @@ def test_a_url_is_asked_for_and_sent_from_the_answer(browser: Browser, site: Ser
     assert browser.texts(".cache-status")[0].startswith("Cache-Status: ")
 
 
+def marked(browser: Browser) -> list[str]:
+    """Return the text of what the tree marks as the one that the panel is about, up to its path."""
+    return [text.split(" takes")[0].split()[-1] for text in browser.texts(".tree [aria-current]")]
+
+
+def test_the_tree_marks_the_route_that_answers_and_a_near_miss_leads_on(browser: Browser, site: Server) -> None:
+    open_page(browser, site, match="/api/echo/7")
+    browser.wait(lambda: marked(browser) == ["/api/echo/<id>"], "the mark")
+    open_page(browser, site, match="/api/echos/7")
+    browser.find(".panel h2")
+    assert marked(browser) == []
+    browser.find(".answer th a").click()
+    browser.wait_for_text(".panel h2", "GET /api/echo/<id>")
+    assert [one.get_attribute("data-method") for one in browser.all(".tree [aria-current]")] == ["GET"]
+
+
+def test_the_tree_is_cut_down_to_the_routes_that_have_each_word(browser: Browser, site: Server) -> None:
+    open_page(browser, site)
+    whole = len([one for one in browser.all(".leaf") if one.is_displayed()])
+    browser.find(".tree summary").click()
+    browser.find("#words").send_keys("ECHO put")
+    browser.wait_for_text("#count", f"1 of {whole} routes")
+    shown = [one.text for one in browser.all(".tree .folder") if one.is_displayed()]
+    assert shown == ["api", "echo", "[id]"]
+    browser.find("#words").send_keys("x", Keys.ENTER)
+    browser.wait_for_text("#count", f"0 of {whole} routes")
+    browser.find("#words").send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
+    browser.wait(lambda: browser.texts("#count") == [""], "the whole tree")
+    assert len([one for one in browser.all(".leaf") if one.is_displayed()]) == whole
+    assert browser.find(".panel h2").text == "What is served"
+
+
 def test_a_stream_is_shown_line_by_line_until_it_is_stopped(browser: Browser, site: Server) -> None:
     open_form(browser, site, "/lines", "GET")
     browser.find("#send .primary").click()

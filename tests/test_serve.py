@@ -116,7 +116,9 @@ def test_the_explorer_opens_with_the_login_that_is_printed_at_each_start(tmp_pat
                 browser.open(f"{base}/_routes/", timeout=20)
             browser.open(login, timeout=20).close()
             token = next(cookie.value or "" for cookie in jar if cookie.name == "csrftoken")
-            form = urlencode({"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/_routes/"})
+            form = urlencode(
+                {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/_routes/"}
+            )
             with browser.open(login, form.encode(), timeout=20) as page:
                 assert (page.url, page.status) == (f"{base}/_routes/", 200)
         passwords.append(password)

@@ -40,6 +40,12 @@ AROUND = {
     "throttle": [],
 }
 
+ID = {"written": "id: int", "from": "path"}
+LIST_HANDLERS = {
+    "GET": {"kind": "async", "line": 1, "inputs": []},
+    "POST": {"kind": "sync", "line": 5, "inputs": [{"written": "request", "from": "the request itself"}]},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -118,10 +124,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "name": "routes:api-products",
             "app": "shop",
             "file": "shop/routes/api/products/route.py",
-            "handlers": {
-                "GET": {"kind": "async", "line": 1, "inputs": []},
-                "POST": {"kind": "sync", "line": 5, "inputs": [{"written": "request", "from": "the request itself"}]},
-            },
+            "handlers": LIST_HANDLERS,
             "cache": CACHED,
             **AROUND,
         },
@@ -132,8 +135,8 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "app": "shop",
             "file": "shop/routes/api/products/[id=int]/route.py",
             "handlers": {
-                "GET": {"kind": "async", "line": 1, "inputs": [{"written": "id: int", "from": "path"}]},
-                "DELETE": {"kind": "async", "line": 2, "inputs": [{"written": "id: int", "from": "path"}]},
+                "GET": {"kind": "async", "line": 1, "inputs": [ID]},
+                "DELETE": {"kind": "async", "line": 2, "inputs": [ID]},
             },
             "cache": CACHED,
             **AROUND,

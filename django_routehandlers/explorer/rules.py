@@ -11,7 +11,7 @@ from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
 from django_routehandlers.handlers.cross_origin import cors_of
 from django_routehandlers.handlers.view_facts import csrf_rule_of, fields_of
-from django_routehandlers.listing.config_text import source_text, told, value_text
+from django_routehandlers.listing.config_text import config_rows
 from django_routehandlers.listing.input_text import inputs_of
 from django_routehandlers.listing.rows import Row
 from django_routehandlers.policies.cors import CORS
@@ -50,9 +50,9 @@ def rules_of(served: Served, row: Row, handlers: Iterable[BoundHandler]) -> Iter
     if limit := limit_text(handlers):
         yield "Time limit", limit
     yield from fields_of(served.view)
-    for name, said in told(row.config).items():
+    for name, value, source in config_rows(row.config, row.below):
         if name not in _TOLD_ABOVE:
-            yield name, f"{value_text(said.value)}, {source_text(said, row.below)}"
+            yield name, f"{value}, {source}"
 
 
 def cache_text(policy: CachePolicy) -> str:

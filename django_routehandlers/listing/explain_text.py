@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from django_routehandlers.listing.cache_text import cache_as_json, cache_lines
-from django_routehandlers.listing.config_text import source_text, told, value_text
+from django_routehandlers.listing.config_text import config_rows
 from django_routehandlers.listing.explain import Explanation, HandlerOutlook, OtherAnswer, RouteAnswer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.near_misses import NearMiss
@@ -101,8 +101,8 @@ def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
 
 
 def _config_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
-    for name, one in told(row.config).items():
-        yield [_cell(f"  {name}"), _cell(value_text(one.value)), _cell(source_text(one, row.below))]
+    for name, value, source in config_rows(row.config, row.below):
+        yield [_cell(f"  {name}"), _cell(value), _cell(source)]
 
 
 def _values(outlook: HandlerOutlook) -> str:

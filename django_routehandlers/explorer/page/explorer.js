@@ -44,19 +44,42 @@ async function show(query, push) {
   document.title = `${heading.textContent.trim()} – Routes`;
 }
 
+/** Mark in the tree what the panel is about: a method of a route, or the route that answers a URL. */
 function markCurrent({ searchParams }) {
-  const wanted = ["route", "method", "at"].map((name) => searchParams.get(name));
-  for (const link of document.querySelectorAll(".tree a")) {
-    const its = new URL(link.href).searchParams;
-    const isCurrent = wanted[0] !== null && ["route", "method", "at"].every((name, i) => its.get(name) === wanted[i]);
-    if (isCurrent) {
-      link.setAttribute("aria-current", "true");
-      // On a narrow screen the tree is part of the page, which is not to move.
-      if (getComputedStyle(byId("tree")).overflowY === "auto") link.scrollIntoView({ block: "nearest" });
-    } else link.removeAttribute("aria-current");
-  }
+  const link = byId("panel").querySelector(".answer a.method");
+  const asked = link && searchParams.has("match") ? new URL(link.href).searchParams : searchParams;
+  const parts = ["route", "at", ...(asked === searchParams ? ["method"] : [])];
+  for (const one of document.querySelectorAll(".tree [aria-current]")) one.removeAttribute("aria-current");
+  if (!asked.has("route")) return;
+  const found = [...document.querySelectorAll(".tree a.method")].find((one) => {
+    const its = new URL(one.href).searchParams;
+    return parts.every((name) => its.get(name) === asked.get(name));
+  });
+  const marked = asked === searchParams ? found : found?.closest(".leaf");
+  marked?.setAttribute("aria-current", "true");
+  // On a narrow screen the tree is part of the page, which is not to move.
+  if (getComputedStyle(byId("tree")).overflowY === "auto") marked?.scrollIntoView({ block: "center" });
 }
 
+/** Show the routes that have every word, and the folders that lead to them. */
+function filterTree(words) {
+  const leaves = [...document.querySelectorAll(".leaf")];
+  for (const leaf of leaves) {
+    const text = leaf.textContent.toLowerCase();
+    leaf.hidden = !words.every((word) => text.includes(word));
+  }
+  for (const folder of document.querySelectorAll(".tree li, .tree section")) {
+    folder.hidden = !folder.querySelector(".leaf:not([hidden])");
+  }
+  if (words.length) for (const folder of document.querySelectorAll(".tree details")) folder.open = true;
+  const left = leaves.filter((leaf) => !leaf.hidden).length;
+  byId("count").textContent = words.length ? `${left} of ${leaves.length} routes` : "";
+}
+
+byId("filter").hidden = false;
+byId("words").addEventListener("input", ({ target }) => {
+  filterTree(target.value.toLowerCase().split(/\s+/).filter(Boolean));
+});
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='?']");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -65,6 +88,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (event.target.id === "filter") return;
   if (event.target.id === "ask") show(`?match=${encodeURIComponent(byId("match").value)}#panel`, true);
   else send(event.target);
 });
@@ -75,6 +99,8 @@ document.addEventListener("click", (event) => {
   document.querySelector("#send [type=submit]").focus();
 });
 markCurrent(new URL(location.href));
+// A link that somebody wrote by hand: on a narrow screen the answer is below the whole tree.
+if (!location.hash && byId("panel").querySelector(".answer, .route")) byId("panel").scrollIntoView();
 
 // Building a request
 
