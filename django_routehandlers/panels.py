@@ -108,7 +108,7 @@ def _facts(view: Any, outcome: CacheOutcome, entry: Entry | None) -> Iterator[tu
 
 
 def _config(view: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield what holds for a route of what folders hand down; nothing for the redirect of a last slash."""
+    """Yield what holds for a route of what folders hand down, and who said it."""
     return config_rows(config_of(view), os.path.join(os.getcwd(), ""))
 
 

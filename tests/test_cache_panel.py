@@ -161,7 +161,8 @@ def test_what_folders_files_and_settings_say_is_told_with_the_place(bar: Site, r
     """All that folders hand down, as ``show_routes`` tells it: a new name is told by itself."""
     routes = bar.write({"middleware.py": 'throttle = "100/minute"\nsecurity = {"type": "http", "scheme": "bearer"}\n'})
     bar.settings.ROUTEHANDLERS = {"CACHE_ENABLED": True, "MAX_DURATION": 10}
-    more = "from datetime import date\nrequire_precondition = True\ndeprecation = date(2026, 11, 1)\n\ndef etag(): return '\"<v1>\"'\n"
+    said = "from datetime import date\nrequire_precondition = True\ndeprecation = date(2026, 11, 1)\n"
+    more = f"{said}\ndef etag(): return 'v1'\n"
     serve(bar, f"from django.http import HttpResponse\n{more}def GET(): {HTML}\ndef PUT(): ...\n")
     page = bar.client.get("/page").content.decode()
     assert recorded[0]["config"] == [

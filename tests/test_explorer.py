@@ -203,14 +203,38 @@ def test_rules_and_inputs_of_a_route_are_told_without_values(shown: Site) -> Non
 def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: Site) -> None:
     response = shown.client.get(f"/_routes/?route={shown.label()}:/things&method=POST")
     html = response.content.decode()
-    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan", "theme"]
+    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan", "Authorization", "theme"]
     template = re.search(r'<textarea id="content"[^>]*>\n(.*?)</textarea>', html, re.DOTALL)
     assert template is not None
     assert text_of(template[1]) == '{ "name": "textxx", "size": 3 }'
+    assert "As it is sent: Bearer and the credentials." in html
+    assert "Other methods: GET" in text_of(html)
     # The rule of the folder asks for a token: the page is given one, as any page of the site.
     assert 'data-token-field="X-CSRFTOKEN"' in html
     assert "csrftoken" in response.cookies
     assert "data-token" not in shown.client.get(f"/_routes/?route={shown.label()}:/things&method=GET").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("security", "names"),
+    [
+        ('{"type": "apiKey", "in": "query", "name": "key"}', ["key"]),
+        ('{"type": "apiKey", "in": "header", "name": "x-plan"}', ["X-Plan"]),
+        ('{"type": "apiKey", "in": "cookie", "name": "sid"}', ["X-Plan", "sid"]),
+        ('{"type": "mutualTLS"}', ["X-Plan"]),
+    ],
+)
+def test_form_has_a_control_for_what_a_401_asks_for(site: Site, security: str, names: list[str]) -> None:
+    site.settings.DEBUG = True
+    code = """
+        from typing import Annotated
+        from django_routehandlers import Header
+        security = SECURITY
+        def GET(plan: Annotated[str, Header("X-Plan")]): ...
+    """
+    site.serve({"x/route.py": code.replace("SECURITY", security)})
+    html = site.client.get(f"/_routes/?route={site.label()}:/x&method=GET").content.decode()
+    assert re.findall(r'data-name="([^"]*)"', html) == ([*names, "X-Plan"] if names == ["key"] else names)
 
 
 def test_cookie_that_the_browser_has_is_left_to_it(shown: Site) -> None:
@@ -293,7 +317,7 @@ def test_page_may_be_anywhere_and_below_a_script_prefix(site: Site) -> None:
     )
     assert site.client.get("/own/explorer.js").status_code == 200
     html = site.client.get("/own/", {"route": f"{site.label()}:/things/[id]", "method": "GET"}).content.decode()
-    assert re.findall(r'data-name="(\w+)"', html) == ["version", "id"]
+    assert re.findall(r'data-name="(\w+)"', html) == ["version", "id", "Authorization"]
     assert 'data-path="/v{version}/things/{id}"' in html
     with override_script_prefix("/app/"):
         assert (

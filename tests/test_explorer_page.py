@@ -336,6 +336,13 @@ def test_text_has_the_contrast_of_wcag_aa_and_fits_a_phone(browser: Browser, sit
         assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_link_without_a_fragment_shows_its_answer_on_a_phone(browser: Browser, site: Server) -> None:
+    browser.resize(360, 300)
+    open_page(browser, site, match="/api/echo/7")
+    source = "return document.querySelector('.panel h2').getBoundingClientRect().top"
+    browser.wait(lambda: 0 <= browser.script(source) < 300, "the answer")
+
+
 def test_it_reads_without_javascript(browser: Browser, site: Server) -> None:
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:

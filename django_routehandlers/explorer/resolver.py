@@ -50,7 +50,7 @@ def patterns(path: str) -> list[URLPattern]:
 
 
 def _without_slash(path: str) -> URLPattern:
-    """Return the pattern of the page's URL without its slash, which Django's ``APPEND_SLASH`` would lead anybody from."""
+    """Return the pattern of the page's URL without its slash, from which ``APPEND_SLASH`` would lead anybody."""
     return _pattern(path.removesuffix("/"), views.add_slash, "page-without-slash", {})
 
 
