@@ -207,7 +207,7 @@ def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: 
     template = re.search(r'<textarea id="content"[^>]*>\n(.*?)</textarea>', html, re.DOTALL)
     assert template is not None
     assert text_of(template[1]) == '{ "name": "textxx", "size": 3 }'
-    assert "As it is sent: Bearer and the credentials." in html
+    assert "The credentials. Bearer is put in front where it is missing." in html
     assert "Other methods: GET" in text_of(html)
     # The rule of the folder asks for a token: the page is given one, as any page of the site.
     assert 'data-token-field="X-CSRFTOKEN"' in html
@@ -254,7 +254,7 @@ def test_cookie_that_the_browser_has_is_left_to_it(shown: Site) -> None:
     [
         ("/things/7", "/things/<id> answers /things/7"),
         ("/things/7", "GET sync, line 1 id = 7 (int)"),
-        ("/things/7", "Inputs Method Input From GET id: int path DELETE id: int path"),
+        ("/things?page=2", "Inputs Method Input From GET page: int = … query POST plan: str field X-Plan"),
         ("/things/7", "Middleware Name Kind File /:middleware async"),
         ("/things/7", "Config Name Value Said by csrf token"),
         ("/things/7", "max_duration 2.5"),

@@ -55,6 +55,11 @@ ROUTES = {
             finally:
                 print("the producer was closed")
     """,
+    "guarded/route.py": """
+        security = {"type": "http", "scheme": "bearer"}
+
+        def GET(request): return request.headers.get("Authorization", "none")
+    """,
     "events/route.py": """
         from collections.abc import Iterator
 
@@ -255,6 +260,16 @@ def test_a_cookie_that_the_browser_has_is_not_replaced(
         assert json.loads(browser.texts("pre")[0]) == ["own", "none"]
     finally:
         browser.driver.delete_cookie("theme")
+
+
+@pytest.mark.parametrize("typed", ["sesame", "bearer sesame", ""])
+def test_credentials_are_sent_with_their_scheme(browser: Browser, site: Server, typed: str) -> None:
+    open_form(browser, site, "/guarded", "GET")
+    fill_in(browser, "Authorization", typed)
+    send(browser, "200 OK after")
+    browser.wait_for_text("#headline", "whole after")
+    sent = {"sesame": "Bearer sesame", "": "none"}.get(typed, typed)
+    assert json.loads(browser.texts("pre")[0]) == sent
 
 
 def test_a_segment_that_is_missing_is_asked_for(browser: Browser, site: Server) -> None:

@@ -85,7 +85,7 @@ def _parts(answer: RouteAnswer, row: Row) -> Iterator[Part]:
         given = [(name, repr(value), type(value).__name__) for name, value in answer.parameters.items()]
         yield Part("Parameters", ("Name", "Value", "Type"), tuple(given))
     yield Part("Methods", ("Method", "Handler", "Segments"), tuple(_methods(answer, row)))
-    if inputs := [(method, *one) for method, handler in row.handlers.items() for one in handler.inputs]:
+    if inputs := [(method, *one) for method, handler in row.handlers.items() for one in handler.more_inputs]:
         yield Part("Inputs", ("Method", "Input", "From"), tuple(inputs))
     if row.middleware:
         around = [(one.name, one.kind, _place(one.file, one.line)) for one in row.middleware]

@@ -45,6 +45,8 @@ class Control:
     """Whether it may be sent several times: each line is one value."""
     is_held: bool = False
     """Whether it is a cookie that the browser has already, and sends itself."""
+    prefix: str = ""
+    """What the page puts in front of what is typed, unless it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def _credentials(scheme: Scheme | None, held: Container[str]) -> Iterator[tuple[
             yield place, Control(name, "text", "The key.", False, "", is_held=place == "cookie" and name in held)
         case {"type": "http" | "oauth2" | "openIdConnect"} as found:
             kind = str(found.get("scheme", "bearer")).capitalize()
-            yield "header", Control("Authorization", "text", f"As it is sent: {kind} and the credentials.", False, "")
+            about = f"The credentials. {kind} is put in front where it is missing."
+            yield "header", Control("Authorization", "text", about, False, "", prefix=f"{kind} ")
         case _:
             pass
 

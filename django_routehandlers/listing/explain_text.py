@@ -88,10 +88,9 @@ def _method_lines(row: Row, answer: RouteAnswer, paint: Paint) -> Iterator[list[
 
 def _input_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
     for method, one in row.handlers.items():
-        for written, place in one.inputs:
-            # What becomes of segments stands beside their method.
-            if place != "path":
-                yield [_cell(f"  {method}"), _cell(written), _cell(place)]
+        # What becomes of segments stands beside their method.
+        for written, place in one.more_inputs:
+            yield [_cell(f"  {method}"), _cell(written), _cell(place)]
 
 
 def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:

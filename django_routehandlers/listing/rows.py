@@ -41,6 +41,11 @@ class HandlerRow:
     inputs: tuple[tuple[str, str], ...]
     """Each input as written, with the part of a request that fills it."""
 
+    @property
+    def more_inputs(self) -> tuple[tuple[str, str], ...]:
+        """Those that are no segments."""
+        return tuple((written, place) for written, place in self.inputs if place != "path")
+
     def as_json(self) -> dict[str, object]:
         """Return the object that ``--format json`` prints."""
         inputs = [{"written": written, "from": place} for written, place in self.inputs]

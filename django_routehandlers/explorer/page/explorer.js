@@ -110,8 +110,12 @@ function valuesOf(form, place) {
     const name = control.dataset.name;
     if (control.type === "file") return [...control.files].map((file) => [name, file]);
     if ("list" in control.dataset) return control.value.split("\n").filter(Boolean).map((text) => [name, text]);
-    return control.value === "" && !control.required ? [] : [[name, control.value]];
+    return control.value === "" && !control.required ? [] : [[name, prefixed(control)]];
   });
+}
+
+function prefixed({ value, dataset: { prefix = "" } }) {
+  return value.toLowerCase().startsWith(prefix.toLowerCase()) ? value : prefix + value;
 }
 
 function pathOf(form) {
