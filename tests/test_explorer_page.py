@@ -295,6 +295,33 @@ def test_the_keyboard_reaches_all_and_its_focus_is_seen(browser: Browser, site: 
     assert browser.script("return document.querySelector('.tree details').open") is False
 
 
+def test_what_has_the_focus_is_not_covered(browser: Browser, site: Server) -> None:
+    """As WCAG 2.2 asks for, 2.4.11: the field above the tree stays while the tree scrolls."""
+    browser.resize(1280, 340)
+    open_page(browser, site)
+    source = """const links = [...document.querySelectorAll(".tree a.method")];
+      links.at(-1).focus();
+      return links.toReversed().map((link) => {
+        link.focus();
+        return link.getBoundingClientRect().top - document.querySelector(".filter").getBoundingClientRect().bottom;
+      });"""
+    assert min(browser.script(source)) >= 0
+    assert browser.script("return document.querySelector('.tree').scrollHeight") > 600
+
+
+def test_the_way_back_on_a_phone_leads_to_where_the_panel_was_opened(browser: Browser, site: Server) -> None:
+    browser.resize(360, 400)
+    open_page(browser, site)
+    link = browser.find(".tree a[data-method=GET][href*='lines']")
+    link.click()
+    browser.wait_for_text(".panel h2", "GET /lines")
+    browser.find(".back a").click()
+    source = "return [document.activeElement.textContent, document.activeElement.getBoundingClientRect().top]"
+    text, top = browser.script(source)
+    assert text == "GET /lines"
+    assert 0 <= top < 400
+
+
 def accessible(browser: Browser) -> list[tuple[str, str]]:
     """Return role and name of all that a screen reader is told of."""
     nodes = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]

@@ -61,6 +61,15 @@ function markCurrent({ searchParams }) {
   if (getComputedStyle(byId("tree")).overflowY === "auto") marked?.scrollIntoView({ block: "center" });
 }
 
+/** Lead back to the place in the tree from which the panel was opened, if it is there to be seen. */
+function goBack(event) {
+  const marked = document.querySelector(".tree [aria-current]");
+  if (!marked?.checkVisibility()) return;
+  event.preventDefault();
+  marked.scrollIntoView({ block: "center" });
+  (marked.matches("a") ? marked : marked.querySelector("a")).focus({ preventScroll: true });
+}
+
 /** Show the routes that have every word, and the folders that lead to them. */
 function filterTree(words) {
   const leaves = [...document.querySelectorAll(".leaf")];
@@ -94,6 +103,7 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("popstate", () => show(location.search, false));
 document.addEventListener("click", (event) => {
+  if (event.target.matches(".back a")) goBack(event);
   if (event.target.id !== "stop") return;
   sending?.abort();
   document.querySelector("#send [type=submit]").focus();
