@@ -19,6 +19,7 @@ from django_routehandlers.explorer.checks import check_explorer
 from test_openapi_document import set_urlconf
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+PAGE = Path(views.__file__).parent / "page"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 ROUTES = {
     "middleware.py": """
@@ -382,6 +383,9 @@ def test_tree_is_made_once_for_a_table(shown: Site) -> None:
     assert views._tree.cache_info().misses == made
 
 
-def test_script_parses_no_text_of_a_response_as_html() -> None:
-    script = (Path(views.__file__).parent / "page" / "explorer.js").read_text()
+@pytest.mark.parametrize("file", sorted(PAGE.glob("*.js")), ids=lambda file: file.name)
+def test_script_is_short_and_parses_no_text_of_a_response_as_html(file: Path) -> None:
+    script = file.read_text()
+    assert script.count("\n") < 300
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script) == []
+    assert ("DOMParser" in script) == (file.name == "explorer.js")

@@ -295,6 +295,18 @@ def test_the_keyboard_reaches_all_and_its_focus_is_seen(browser: Browser, site: 
     assert browser.script("return document.querySelector('.tree details').open") is False
 
 
+def test_a_link_to_a_part_of_the_page_leaves_what_was_typed(browser: Browser, site: Server) -> None:
+    open_form(browser, site, "/api/echo/[id]", "GET")
+    fill_in(browser, "q", "kept")
+    browser.script("document.querySelector('.send').dataset.stays = 'yes'; document.querySelector('.skip').focus()")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    browser.wait(lambda: browser.script("return location.hash") == "#panel", "the fragment")
+    # An answer of the server would be there by then.
+    browser.script("return fetch('?only=panel').then((response) => response.text()).then(() => null)")
+    assert browser.script("return document.querySelector('.send').dataset.stays") == "yes"
+    assert browser.find('[data-name="q"]').get_attribute("value") == "kept"
+
+
 def test_what_has_the_focus_is_not_covered(browser: Browser, site: Server) -> None:
     """As WCAG 2.2 asks for, 2.4.11: the field above the tree stays while the tree scrolls."""
     browser.resize(1280, 340)
