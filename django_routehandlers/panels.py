@@ -1,9 +1,10 @@
 """
-Turn what the route cache did with a request into a panel of django-debug-toolbar.
+Turn what the route cache did with a request, and the rules of its route, into a panel of django-debug-toolbar.
 
 Only plain values are recorded: the toolbar shows them later, in another request or from JSON.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any, cast
@@ -18,7 +19,8 @@ from django_routehandlers.caching.entries import Entry
 from django_routehandlers.conf import SETTING
 from django_routehandlers.handlers.cached_get import CachedGet
 from django_routehandlers.handlers.left_entry import entry_of
-from django_routehandlers.handlers.view_facts import cached_get_of, middleware_of, policy_of
+from django_routehandlers.handlers.view_facts import cached_get_of, config_of, middleware_of, policy_of
+from django_routehandlers.listing.config_text import config_rows
 from django_routehandlers.policies.outcome import CacheOutcome, is_routed
 
 # What the cache says in a word that is about more than one request.
@@ -50,12 +52,14 @@ class RouteCachePanel(Panel):
             "outcome": _outcome(request, outcome),
             "note": _note(),
             "facts": [],
+            "config": [],
             "key": [],
             "counters": list(current_cache().counters.read().items()),
         }
         match = request.resolver_match
         if outcome is not None and match is not None:
             stats["facts"] = [*_facts(match.func, outcome, entry_of(request))]
+            stats["config"] = [*_config(match.func)]
             if (cached := cached_get_of(match.func)) is not None:
                 stats["key"] = [*_key(cached, request, match.kwargs)]
         cast("Any", self).record_stats(stats)
@@ -101,6 +105,11 @@ def _facts(view: Any, outcome: CacheOutcome, entry: Entry | None) -> Iterator[tu
     yield "Tags", ", ".join(entry.names) or "none"
     yield "Tables", ", ".join(sorted(entry.tables)) or "none"
     yield "Size", f"{len(entry.value)} bytes"
+
+
+def _config(view: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield what holds for a route of what folders hand down, and who said it."""
+    return config_rows(config_of(view), os.path.join(os.getcwd(), ""))
 
 
 def _key(cached: CachedGet, request: HttpRequest, segments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,11 +4,13 @@ Start the demo shop: make its tables, fill them, say what to try, and serve it w
 
 Every start empties the shop's own tables and fills them anew, so that each printed line
 answers as printed. The answers are not written down here: the application itself gives them.
+The password of the staff user is of one start, too, and written nowhere but on the terminal.
 """
 
 import argparse
 import asyncio
 import os
+import secrets
 import shlex
 import socket
 import sys
@@ -23,6 +25,7 @@ os.environ.setdefault("DEBUG", "0")
 import uvicorn
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.management import call_command
 from django.db import connection, connections
@@ -36,6 +39,8 @@ from config.asgi import application
 HOST = "127.0.0.1"
 PORT = 8000
 STREAMED_LINES = 3
+STAFF = "demo-staff"
+"""Name of the user who may see the explorer."""
 _SHOWN = {"status": ("Allow", "Location"), "caching": ("Cache-Control", "Access-Control-Allow-Origin")}
 """Fields that are shown of a response, besides its status line."""
 
@@ -202,13 +207,25 @@ def listen(port: int | None) -> socket.socket:
         return socket.create_server((HOST, 0))
 
 
-def print_trials(base: str, answers: list[str]) -> None:
-    """Print where the shop is, and each line to try with its answer."""
+def renew_staff() -> str:
+    """Give the staff user, who may do nothing else, a new password, and return it."""
+    password = secrets.token_urlsafe(9)
+    user, _ = get_user_model().objects.get_or_create(username=STAFF, defaults={"is_staff": True})
+    user.set_password(password)
+    user.save()
+    return password
+
+
+def print_trials(base: str, password: str, answers: list[str]) -> None:
+    """Print where the shop is, who may explore its routes, and each line to try with its answer."""
     database = settings.DATABASES["default"]
     print(f"The demo shop is open at {base} ({connection.display_name}, {database['NAME']}).")
     print(f"Read and try its API in a browser: {base}{reverse('routes:openapi:page')}")
-    if settings.DEBUG:
-        print(f"Explore its routes in a browser: {base}{reverse('routes:explorer:page')}")
+    explorer = reverse("routes:explorer:page")
+    print(f"Explore its routes in a browser: {base}{explorer}")
+    if not settings.DEBUG:
+        login = f"{base}{reverse('admin:login')}?next={explorer}"
+        print(f"  It is for staff: log in as {STAFF}, password {password}, at {login}")
     print(f"See streams arrive in a browser: {base}{reverse('routes:live')}")
     print(f"Find products in a browser: {base}{reverse('routes:catalogue')}")
     print("Try these in another terminal, from top to bottom. Ctrl-C closes the shop.\n")
@@ -230,7 +247,7 @@ def main() -> int:
     call_command("fill_shop", reset=True, verbosity=0)
     answers = asyncio.run(ask_all())
     call_command("fill_shop", reset=True, verbosity=0)
-    print_trials(f"http://{HOST}:{listener.getsockname()[1]}", answers)
+    print_trials(f"http://{HOST}:{listener.getsockname()[1]}", renew_staff(), answers)
     connection.close()
     # The admin's style sheets, which Django's own runserver would serve.
     server = uvicorn.Server(uvicorn.Config(ASGIStaticFilesHandler(application), lifespan="off", log_level="warning"))

@@ -157,6 +157,33 @@ def test_middleware_of_folders_is_told(bar: Site, recorded: Recorded) -> None:
     assert ("Middleware", "/:guard") in recorded[0]["facts"]
 
 
+def test_what_folders_files_and_settings_say_is_told_with_the_place(bar: Site, recorded: Recorded) -> None:
+    """All that folders hand down, as ``show_routes`` tells it: a new name is told by itself."""
+    routes = bar.write({"middleware.py": 'throttle = "100/minute"\nsecurity = {"type": "http", "scheme": "bearer"}\n'})
+    bar.settings.ROUTEHANDLERS = {"CACHE_ENABLED": True, "MAX_DURATION": 10}
+    said = "from datetime import date\nrequire_precondition = True\ndeprecation = date(2026, 11, 1)\n"
+    more = f"{said}\ndef etag(): return 'v1'\n"
+    serve(bar, f"from django.http import HttpResponse\n{more}def GET(): {HTML}\ndef PUT(): ...\n")
+    page = bar.client.get("/page").content.decode()
+    assert recorded[0]["config"] == [
+        ("csrf", "origin", "default"),
+        ("security", "{'type': 'http', 'scheme': 'bearer'}", f"{routes}/middleware.py:2"),
+        ("max_duration", "10", "ROUTEHANDLERS['MAX_DURATION']"),
+        ("throttle", "100/minute", f"{routes}/middleware.py:1"),
+        ("deprecation", "2026-11-01", f"{routes}/page/route.py:4"),
+        ("require_precondition", "True", f"{routes}/page/route.py:3"),
+    ]
+    assert "<h4>What holds for the route</h4>" in page
+    assert "<td><code>100/minute</code></td>" in page
+
+
+@pytest.mark.parametrize("url", ["/page/", "/openapi/", "/_routes/"])
+def test_views_of_ours_that_are_no_route_are_told(bar: Site, recorded: Recorded, url: str) -> None:
+    serve(bar, PAGE)
+    assert bar.client.get(url).status_code in (200, 308)
+    assert (recorded[0]["facts"], recorded[0]["config"], recorded[0]["key"]) == ([], [], [])
+
+
 def test_stale_and_invalidated_entries_are_told(bar: Site, recorded: Recorded) -> None:
     from django_routehandlers import revalidate_tag
 

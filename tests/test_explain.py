@@ -30,6 +30,11 @@ SHOP = {
     "shop/routes/api/files/[...path]/route.py": "def GET(path): ...\n",
     "shop/routes/docs/[[...slug]]/route.py": "def GET(slug: list[str], params): ...\n",
 }
+REQUEST = {"written": "request", "from": "the request itself"}
+HANDLERS = {
+    "GET": {"kind": "async", "line": 4, "inputs": [{"written": "id: int", "from": "path"}]},
+    "DELETE": {"kind": "sync", "line": 7, "inputs": [REQUEST, {"written": "id: UUID", "from": "path"}]},
+}
 UNKNOWN_ENTRY = {
     "state": "unknown",
     "url": None,
@@ -41,21 +46,8 @@ UNKNOWN_ENTRY = {
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A shop in a folder of its own."""
-    return write_project(tmp_path, SHOP)
-
-
-@pytest.mark.servers
-def test_route_that_answers_is_explained(project: Path) -> None:
-    """Parameters as the URLconf gives them, then what each handler makes of them."""
-    shown = manage(project, "--match", "/api/products/7?page=2")
-    assert (shown.err, shown.status) == ("", 0)
-    assert (
-        shown.out
-        == """\
-/api/products/<id> answers /api/products/7
+EXPLAINED = """\
+/api/products/<id> answers /api/products/7, but DELETE with 404
 
   Name  routes:api-products-id
   App   shop
@@ -69,6 +61,9 @@ Methods
   GET      async, line 4        id = 7 (int)
   HEAD     automatic, from GET
   OPTIONS  automatic
+
+Inputs
+  DELETE  request  the request itself
 
 Config
   csrf  origin  default
@@ -84,7 +79,19 @@ Near misses
   /api/products/<id>/reviews  the path ends before reviews
   /api/products               the path goes on: "7"
 """
-    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A shop in a folder of its own."""
+    return write_project(tmp_path, SHOP)
+
+
+@pytest.mark.servers
+def test_route_that_answers_is_explained(project: Path) -> None:
+    """Parameters as the URLconf gives them, then what each handler makes of them."""
+    shown = manage(project, "--match", "/api/products/7?page=2")
+    assert (shown.out, shown.err, shown.status) == (EXPLAINED, "", 0)
 
 
 @pytest.mark.servers
@@ -161,7 +168,7 @@ def test_json_says_the_same(project: Path) -> None:
             "name": "routes:api-products-id",
             "app": "shop",
             "file": "shop/routes/api/products/[id]/route.py",
-            "handlers": {"GET": {"kind": "async", "line": 4}, "DELETE": {"kind": "sync", "line": 7}},
+            "handlers": HANDLERS,
             "cache": CACHED,
             "middleware": [],
             "config": {"csrf": {"value": "origin", "source": "default"}},
@@ -412,6 +419,62 @@ def test_what_would_steer_the_terminal_is_escaped(site: Site) -> None:
     shown = show("--match", "/items/%1B%5B2J%0A")
     assert shown.out.splitlines()[0] == r"/items/<id> answers /items/\x1b[2J\n"
     assert "\x1b" not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("url", "headline", "status"),
+    [
+        ("/items/7", "/items/<id> answers /items/7", 0),
+        ("/items/x", "/items/<id> matches /items/x, and answers 404: id = 'x' does not fit int", 1),
+        ("/items/x/", "/items/x/ answers 308 to /items/x, which /items/<id> matches, and answers 404: ", 1),
+        ("/both/x", "/both/<id> answers /both/x, but GET with 404", 0),
+        ("/both/x/", "/both/x/ answers 308 to /both/x, which /both/<id> answers, but GET with 404", 0),
+    ],
+)
+def test_heading_says_what_comes_of_a_segment_that_does_not_fit(
+    site: Site, url: str, headline: str, status: int
+) -> None:
+    """And the exit status is that of a URL that nothing answers, where every method is 404."""
+    site.serve(
+        {
+            "items/[id]/route.py": "def GET(id: int): ...\ndef PUT(id: int): ...\n",
+            "both/[id]/route.py": "def GET(id: int): ...\ndef PUT(id: str): ...\n",
+        }
+    )
+    shown = show("--match", url)
+    assert shown.out.splitlines()[0].startswith(headline)
+    assert shown.status == status
+    if url != "/items/7":
+        assert site.client.get(url, follow=True).status_code == 404
+
+
+def test_inputs_of_each_method_are_told_without_defaults(site: Site) -> None:
+    site.serve(
+        {
+            "items/[id]/route.py": """
+                from typing import Annotated
+
+                from django_routehandlers import Cookie, Header
+
+                def GET(id: int, page: int = 1, theme: Annotated[str, Cookie()] = "s3cret"): ...
+                def PUT(id: int, body: bytes, plan: Annotated[str, Header("X-Plan")]): ...
+            """
+        }
+    )
+    shown = show("--match", "/items/7").out
+    assert shown.partition("Inputs\n")[2].partition("\n\n")[0].splitlines() == [
+        "  GET  page: int = …   query",
+        "  GET  theme: str = …  cookie",
+        "  PUT  plan: str       field X-Plan",
+        "  PUT  body: bytes     content, application/octet-stream",
+    ]
+    route = json.loads(show("--format", "json").out)[0]
+    assert route["handlers"]["GET"]["inputs"] == [
+        {"written": "id: int", "from": "path"},
+        {"written": "page: int = …", "from": "query"},
+        {"written": "theme: str = …", "from": "cookie"},
+    ]
+    assert "s3cret" not in shown + json.dumps(route)
 
 
 def near_misses(shown: Shown) -> dict[str, str]:

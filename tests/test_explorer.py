@@ -19,6 +19,7 @@ from django_routehandlers.explorer.checks import check_explorer
 from test_openapi_document import set_urlconf
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+PAGE = Path(views.__file__).parent / "page"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 ROUTES = {
     "middleware.py": """
@@ -28,6 +29,8 @@ ROUTES = {
         csrf = "token"
         max_duration = 2.5
         throttle = "100/minute"
+        require_precondition = True
+        security = {"type": "http", "scheme": "bearer"}
 
         async def middleware(request, call_next):
             return await call_next(request)
@@ -119,9 +122,27 @@ def test_nothing_is_added_to_the_urls_while_it_is_off(site: Site) -> None:
     assert urlpatterns[-1].url_patterns == []
 
 
+@pytest.mark.parametrize("is_own_entry", [False, True], ids=["with the routes", "entry of its own"])
+def test_url_without_its_slash_leads_to_the_page_only_who_may_see_it(site: Site, *, is_own_entry: bool) -> None:
+    """A redirect by ``APPEND_SLASH`` would tell everybody that something is there."""
+    site.settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware", *site.settings.MIDDLEWARE]
+    site.serve({"x/route.py": "def GET() -> int: return 1"})
+    if is_own_entry:
+        own = path("_routes/", include("django_routehandlers.explorer.urls"))
+        set_urlconf(site, own, path("", include("django_routehandlers.urls")))
+    for setting in ({}, {"EXPLORER": True}):
+        site.settings.ROUTEHANDLERS = setting | ({"EXPLORER_PATH": None} if is_own_entry else {})
+        assert [site.client.get(f"/_routes{end}").status_code for end in ("", "/", "?match=/x")] == [404, 404, 404]
+    site.settings.DEBUG = True
+    if not is_own_entry:
+        response = site.client.get("/_routes?match=/x")
+        assert (response.status_code, response["Location"]) == (302, "/_routes/?match=/x")
+        assert site.client.get("/_routes", follow=True).status_code == 200
+
+
 def test_page_and_files_have_a_strict_policy_and_nothing_inline(shown: Site) -> None:
     names = re.findall(r'(?:href|src)="(/[^"?#]*)"', shown.client.get("/_routes/").content.decode())
-    assert names == ["/_routes/explorer.svg", "/_routes/explorer.css", "/_routes/explorer.js"]
+    assert names == [f"/_routes/{name}" for name in ("explorer.svg", "common.css", "explorer.css", "explorer.js")]
     for url in ("/_routes/", *names):
         response = shown.client.get(url)
         assert (response.status_code, response["Content-Security-Policy"]) == (200, POLICY), url
@@ -152,6 +173,9 @@ def test_tree_draws_each_folder_with_methods_inputs_rules_and_line(shown: Site) 
         "CORS",
         "CSRF token",
         "limit 2.5 s",
+        "throttle 100/minute",
+        "precondition required",
+        "security",
         "takes page, plan, tags, theme, body",
         "route.py:11",
     ):
@@ -180,10 +204,12 @@ def test_rules_and_inputs_of_a_route_are_told_without_values(shown: Site) -> Non
 def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: Site) -> None:
     response = shown.client.get(f"/_routes/?route={shown.label()}:/things&method=POST")
     html = response.content.decode()
-    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan"]
+    assert re.findall(r'data-name="([^"]*)"', html) == ["tags", "X-Plan", "Authorization", "theme"]
     template = re.search(r'<textarea id="content"[^>]*>\n(.*?)</textarea>', html, re.DOTALL)
     assert template is not None
     assert text_of(template[1]) == '{ "name": "textxx", "size": 3 }'
+    assert "The credentials. Bearer is put in front where it is missing." in html
+    assert "Other methods: GET" in text_of(html)
     # The rule of the folder asks for a token: the page is given one, as any page of the site.
     assert 'data-token-field="X-CSRFTOKEN"' in html
     assert "csrftoken" in response.cookies
@@ -191,14 +217,51 @@ def test_form_has_a_control_for_each_input_and_a_template_of_the_content(shown: 
 
 
 @pytest.mark.parametrize(
+    ("security", "names"),
+    [
+        ('{"type": "apiKey", "in": "query", "name": "key"}', ["key"]),
+        ('{"type": "apiKey", "in": "header", "name": "x-plan"}', ["X-Plan"]),
+        ('{"type": "apiKey", "in": "cookie", "name": "sid"}', ["X-Plan", "sid"]),
+        ('{"type": "mutualTLS"}', ["X-Plan"]),
+    ],
+)
+def test_form_has_a_control_for_what_a_401_asks_for(site: Site, security: str, names: list[str]) -> None:
+    site.settings.DEBUG = True
+    code = """
+        from typing import Annotated
+        from django_routehandlers import Header
+        security = SECURITY
+        def GET(plan: Annotated[str, Header("X-Plan")]): ...
+    """
+    site.serve({"x/route.py": code.replace("SECURITY", security)})
+    html = site.client.get(f"/_routes/?route={site.label()}:/x&method=GET").content.decode()
+    assert re.findall(r'data-name="([^"]*)"', html) == ([*names, "X-Plan"] if names == ["key"] else names)
+
+
+def test_cookie_that_the_browser_has_is_left_to_it(shown: Site) -> None:
+    """Django reads the browser's own, of the shorter path; and a default of a cookie may be a key."""
+    url = f"/_routes/?route={shown.label()}:/things&method=POST"
+    html = shown.client.get(url).content.decode()
+    assert ("disabled" in html, "s3cret" in html) == (False, False)
+    shown.client.cookies["theme"] = "dark"
+    html = shown.client.get(url).content.decode()
+    assert re.findall(r'data-name="(\w+)" value="" disabled', html) == ["theme"]
+    assert "The browser has this cookie and sends its own value" in html
+    assert "dark" not in html.partition("<h2")[2]
+
+
+@pytest.mark.parametrize(
     ("url", "told"),
     [
         ("/things/7", "/things/<id> answers /things/7"),
         ("/things/7", "GET sync, line 1 id = 7 (int)"),
+        ("/things?page=2", "Inputs Method Input From GET page: int = … query POST plan: str field X-Plan"),
         ("/things/7", "Middleware Name Kind File /:middleware async"),
+        ("/things/7", "Config Name Value Said by csrf token"),
+        ("/things/7", "max_duration 2.5"),
         ("http://other.example/things/7", "/things/<id> answers /things/7"),
         ("/things/7/", "/things/7/ answers 308 to /things/7, which /things/<id> answers"),
-        ("/things/x", "404: id = 'x' does not fit int"),
+        ("/things/x", "/things/<id> matches /things/x, and answers 404: id = 'x' does not fit int"),
         ("/thing/7", "No route answers /thing/7"),
         ("//things", "Segment 1 is empty, which no route matches."),
         ("/openapi.json", "another pattern of the URLconf does"),
@@ -255,7 +318,7 @@ def test_page_may_be_anywhere_and_below_a_script_prefix(site: Site) -> None:
     )
     assert site.client.get("/own/explorer.js").status_code == 200
     html = site.client.get("/own/", {"route": f"{site.label()}:/things/[id]", "method": "GET"}).content.decode()
-    assert re.findall(r'data-name="(\w+)"', html) == ["version", "id"]
+    assert re.findall(r'data-name="(\w+)"', html) == ["version", "id", "Authorization"]
     assert 'data-path="/v{version}/things/{id}"' in html
     with override_script_prefix("/app/"):
         assert (
@@ -320,6 +383,9 @@ def test_tree_is_made_once_for_a_table(shown: Site) -> None:
     assert views._tree.cache_info().misses == made
 
 
-def test_script_parses_no_text_of_a_response_as_html() -> None:
-    script = (Path(views.__file__).parent / "page" / "explorer.js").read_text()
+@pytest.mark.parametrize("file", sorted(PAGE.glob("*.js")), ids=lambda file: file.name)
+def test_script_is_short_and_parses_no_text_of_a_response_as_html(file: Path) -> None:
+    script = file.read_text()
+    assert script.count("\n") < 300
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script) == []
+    assert ("DOMParser" in script) == (file.name == "explorer.js")

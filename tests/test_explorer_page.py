@@ -19,7 +19,7 @@ ROUTES = {
     "api/echo/[id]/route.py": f"""
         from typing import Annotated
 
-        from django_routehandlers import Header, JSONResponse
+        from django_routehandlers import Cookie, Header, JSONResponse
         from pydantic import BaseModel
 
         class Thing(BaseModel):
@@ -27,6 +27,9 @@ ROUTES = {
             size: int
 
         def GET(id: int, q: str = ""): return id
+
+        def PUT(id: int, theme: Annotated[str, Cookie()] = "none", key: Annotated[str, Cookie("__Host-key")] = "none"):
+            return [theme, key]
 
         def POST(id: str, body: Thing, q: str = "", plan: Annotated[str, Header("X-Plan")] = ""):
             '''{HOSTILE}'''
@@ -51,6 +54,11 @@ ROUTES = {
                     time.sleep(0.02)
             finally:
                 print("the producer was closed")
+    """,
+    "guarded/route.py": """
+        security = {"type": "http", "scheme": "bearer"}
+
+        def GET(request): return request.headers.get("Authorization", "none")
     """,
     "events/route.py": """
         from collections.abc import Iterator
@@ -152,6 +160,38 @@ def test_a_url_is_asked_for_and_sent_from_the_answer(browser: Browser, site: Ser
     assert browser.texts(".cache-status")[0].startswith("Cache-Status: ")
 
 
+def marked(browser: Browser) -> list[str]:
+    """Return the text of what the tree marks as the one that the panel is about, up to its path."""
+    return [text.split(" takes")[0].split()[-1] for text in browser.texts(".tree [aria-current]")]
+
+
+def test_the_tree_marks_the_route_that_answers_and_a_near_miss_leads_on(browser: Browser, site: Server) -> None:
+    open_page(browser, site, match="/api/echo/7")
+    browser.wait(lambda: marked(browser) == ["/api/echo/<id>"], "the mark")
+    open_page(browser, site, match="/api/echos/7")
+    browser.find(".panel h2")
+    assert marked(browser) == []
+    browser.find(".answer th a").click()
+    browser.wait_for_text(".panel h2", "GET /api/echo/<id>")
+    assert [one.get_attribute("data-method") for one in browser.all(".tree [aria-current]")] == ["GET"]
+
+
+def test_the_tree_is_cut_down_to_the_routes_that_have_each_word(browser: Browser, site: Server) -> None:
+    open_page(browser, site)
+    whole = len([one for one in browser.all(".leaf") if one.is_displayed()])
+    browser.find(".tree summary").click()
+    browser.find("#words").send_keys("ECHO put")
+    browser.wait_for_text("#count", f"1 of {whole} routes")
+    shown = [one.text for one in browser.all(".tree .folder") if one.is_displayed()]
+    assert shown == ["api", "echo", "[id]"]
+    browser.find("#words").send_keys("x", Keys.ENTER)
+    browser.wait_for_text("#count", f"0 of {whole} routes")
+    browser.find("#words").send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
+    browser.wait(lambda: browser.texts("#count") == [""], "the whole tree")
+    assert len([one for one in browser.all(".leaf") if one.is_displayed()]) == whole
+    assert browser.find(".panel h2").text == "What is served"
+
+
 def test_a_stream_is_shown_line_by_line_until_it_is_stopped(browser: Browser, site: Server) -> None:
     open_form(browser, site, "/lines", "GET")
     browser.find("#send .primary").click()
@@ -187,6 +227,51 @@ def test_a_file_and_a_value_are_sent_as_a_form(browser: Browser, site: Server, t
     assert json.loads(browser.texts("pre")[0]) == ["oak.txt", 5, "Oak"]
 
 
+def test_a_cookie_is_sent_for_its_url_alone_and_gone_afterwards(browser: Browser, site: Server) -> None:
+    open_form(browser, site, "/api/echo/[id]", "PUT")
+    for label, text in {"id": "7", "theme": "dark", "__Host-key": "sesame"}.items():
+        fill_in(browser, label, text)
+    send(browser, "200 OK after")
+    browser.wait_for_text("#headline", "whole after")
+    assert json.loads(browser.texts("pre")[0]) == ["dark", "sesame"]
+    kept = browser.driver.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+    assert {one["name"] for one in kept} <= {"csrftoken"}
+    fill_in(browser, "theme", "two words")
+    send(browser, "theme cannot be a cookie: no spaces")
+
+
+@pytest.mark.parametrize("is_seen_by_scripts", [True, False])
+def test_a_cookie_that_the_browser_has_is_not_replaced(
+    browser: Browser, site: Server, *, is_seen_by_scripts: bool
+) -> None:
+    open_form(browser, site, "/api/echo/[id]", "PUT")
+    own = {"name": "theme", "value": "own", "path": "/", "httpOnly": not is_seen_by_scripts}
+    fill_in(browser, "id", "7")
+    fill_in(browser, "theme", "dark")
+    browser.driver.add_cookie(own)
+    try:
+        if is_seen_by_scripts:
+            send(browser, "theme is a cookie that the browser has already")
+        open_form(browser, site, "/api/echo/[id]", "PUT")
+        fill_in(browser, "id", "7")
+        assert not browser.find('[data-name="theme"]').is_enabled()
+        send(browser, "200 OK after")
+        browser.wait_for_text("#headline", "whole after")
+        assert json.loads(browser.texts("pre")[0]) == ["own", "none"]
+    finally:
+        browser.driver.delete_cookie("theme")
+
+
+@pytest.mark.parametrize("typed", ["sesame", "bearer sesame", ""])
+def test_credentials_are_sent_with_their_scheme(browser: Browser, site: Server, typed: str) -> None:
+    open_form(browser, site, "/guarded", "GET")
+    fill_in(browser, "Authorization", typed)
+    send(browser, "200 OK after")
+    browser.wait_for_text("#headline", "whole after")
+    sent = {"sesame": "Bearer sesame", "": "none"}.get(typed, typed)
+    assert json.loads(browser.texts("pre")[0]) == sent
+
+
 def test_a_segment_that_is_missing_is_asked_for(browser: Browser, site: Server) -> None:
     open_form(browser, site, "/api/echo/[id]", "GET")
     send(browser, "id is part of the URL: fill it in.")
@@ -208,6 +293,45 @@ def test_the_keyboard_reaches_all_and_its_focus_is_seen(browser: Browser, site: 
     folder = browser.find(".tree summary")
     folder.send_keys(Keys.ENTER)
     assert browser.script("return document.querySelector('.tree details').open") is False
+
+
+def test_a_link_to_a_part_of_the_page_leaves_what_was_typed(browser: Browser, site: Server) -> None:
+    open_form(browser, site, "/api/echo/[id]", "GET")
+    fill_in(browser, "q", "kept")
+    browser.script("document.querySelector('.send').dataset.stays = 'yes'; document.querySelector('.skip').focus()")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    browser.wait(lambda: browser.script("return location.hash") == "#panel", "the fragment")
+    # An answer of the server would be there by then.
+    browser.script("return fetch('?only=panel').then((response) => response.text()).then(() => null)")
+    assert browser.script("return document.querySelector('.send').dataset.stays") == "yes"
+    assert browser.find('[data-name="q"]').get_attribute("value") == "kept"
+
+
+def test_what_has_the_focus_is_not_covered(browser: Browser, site: Server) -> None:
+    """As WCAG 2.2 asks for, 2.4.11: the field above the tree stays while the tree scrolls."""
+    browser.resize(1280, 340)
+    open_page(browser, site)
+    source = """const links = [...document.querySelectorAll(".tree a.method")];
+      links.at(-1).focus();
+      return links.toReversed().map((link) => {
+        link.focus();
+        return link.getBoundingClientRect().top - document.querySelector(".filter").getBoundingClientRect().bottom;
+      });"""
+    assert min(browser.script(source)) >= 0
+    assert browser.script("return document.querySelector('.tree').scrollHeight") > 600
+
+
+def test_the_way_back_on_a_phone_leads_to_where_the_panel_was_opened(browser: Browser, site: Server) -> None:
+    browser.resize(360, 400)
+    open_page(browser, site)
+    link = browser.find(".tree a[data-method=GET][href*='lines']")
+    link.click()
+    browser.wait_for_text(".panel h2", "GET /lines")
+    browser.find(".back a").click()
+    source = "return [document.activeElement.textContent, document.activeElement.getBoundingClientRect().top]"
+    text, top = browser.script(source)
+    assert text == "GET /lines"
+    assert 0 <= top < 400
 
 
 def accessible(browser: Browser) -> list[tuple[str, str]]:
@@ -264,6 +388,13 @@ def test_text_has_the_contrast_of_wcag_aa_and_fits_a_phone(browser: Browser, sit
         open_page(browser, site, **query)
         assert browser.script(CONTRAST) == []
         assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_link_without_a_fragment_shows_its_answer_on_a_phone(browser: Browser, site: Server) -> None:
+    browser.resize(360, 300)
+    open_page(browser, site, match="/api/echo/7")
+    source = "return document.querySelector('.panel h2').getBoundingClientRect().top"
+    browser.wait(lambda: 0 <= browser.script(source) < 300, "the answer")
 
 
 def test_it_reads_without_javascript(browser: Browser, site: Server) -> None:

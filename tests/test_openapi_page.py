@@ -367,6 +367,18 @@ def test_values_arrive_as_they_were_typed(browser: Browser, server: PageServer) 
     assert browser.script("return document.cookie") == ""
 
 
+def test_a_cookie_that_the_browser_has_is_not_replaced(browser: Browser, server: PageServer) -> None:
+    server.give(query=REQUESTS["query"])
+    browser.open(server.page + "#query")
+    browser.script("document.cookie = 'theme=own; path=/'")
+    try:
+        browser.find(".try .primary").click()
+        browser.wait_for_text(".headline", "theme is a cookie that the browser has already")
+        assert server.asked == []
+    finally:
+        browser.script("document.cookie = 'theme=; path=/; max-age=0'")
+
+
 def test_a_catch_all_keeps_its_slashes(browser: Browser, server: PageServer) -> None:
     schema = {"type": "string", "pattern": "^[^/]+(/[^/]+)*$"}
     parameter = {"name": "path", "in": "path", "required": True, "schema": schema}

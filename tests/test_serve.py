@@ -1,6 +1,7 @@
 """The demo shop's server: what it prints is what curl gets."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,11 +10,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import IO
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 
 import pytest
+
+from shop_server import running_shop
 
 pytestmark = pytest.mark.servers
 
@@ -93,6 +99,30 @@ def test_the_page_of_the_api_is_there_without_debug(tmp_path: Path) -> None:
         base = trials[1][0].removeprefix("curl -s ").removesuffix("/api/products/1")
         with urlopen(f"{base}/openapi/", timeout=20) as response:
             assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_the_explorer_opens_with_the_login_that_is_printed_at_each_start(tmp_path: Path) -> None:
+    passwords: list[str] = []
+    for _start in range(2):
+        with running_shop(tmp_path, debug=False) as base:
+            log = (tmp_path / "log").read_text()
+            found = re.search(r"log in as (\S+), password (\S+), at (\S+)", log)
+            assert found is not None, log
+            name, password, login = found.groups()
+            assert f"Explore its routes in a browser: {base}/_routes/\n" in log
+            jar = CookieJar()
+            browser = build_opener(HTTPCookieProcessor(jar))
+            with pytest.raises(HTTPError, match="404"):
+                browser.open(f"{base}/_routes/", timeout=20)
+            browser.open(login, timeout=20).close()
+            token = next(cookie.value or "" for cookie in jar if cookie.name == "csrftoken")
+            form = urlencode(
+                {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/_routes/"}
+            )
+            with browser.open(login, form.encode(), timeout=20) as page:
+                assert (page.url, page.status) == (f"{base}/_routes/", 200)
+        passwords.append(password)
+    assert passwords[0] != passwords[1]
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

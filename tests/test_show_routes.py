@@ -40,6 +40,12 @@ AROUND = {
     "throttle": [],
 }
 
+ID = {"written": "id: int", "from": "path"}
+LIST_HANDLERS = {
+    "GET": {"kind": "async", "line": 1, "inputs": []},
+    "POST": {"kind": "sync", "line": 5, "inputs": [{"written": "request", "from": "the request itself"}]},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -118,7 +124,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "name": "routes:api-products",
             "app": "shop",
             "file": "shop/routes/api/products/route.py",
-            "handlers": {"GET": {"kind": "async", "line": 1}, "POST": {"kind": "sync", "line": 5}},
+            "handlers": LIST_HANDLERS,
             "cache": CACHED,
             **AROUND,
         },
@@ -128,7 +134,10 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "name": "routes:api-products-id",
             "app": "shop",
             "file": "shop/routes/api/products/[id=int]/route.py",
-            "handlers": {"GET": {"kind": "async", "line": 1}, "DELETE": {"kind": "async", "line": 2}},
+            "handlers": {
+                "GET": {"kind": "async", "line": 1, "inputs": [ID]},
+                "DELETE": {"kind": "async", "line": 2, "inputs": [ID]},
+            },
             "cache": CACHED,
             **AROUND,
         },
@@ -138,7 +147,7 @@ def test_json_has_one_object_for_each_route(project: Path) -> None:
             "name": "routes:api-products-sku",
             "app": "shop",
             "file": "shop/routes/api/products/[sku]/route.py",
-            "handlers": {"PUT": {"kind": "sync", "line": 1}},
+            "handlers": {"PUT": {"kind": "sync", "line": 1, "inputs": [{"written": "sku", "from": "path"}]}},
             "cache": None,
             **AROUND,
         },
@@ -275,7 +284,9 @@ def test_handler_from_another_file_has_no_line(site: Site) -> None:
     """A line belongs to the file that stands beside it."""
     site.write({"_lib/shared.py": "async def GET(): ...\n", "items/route.py": "from .._lib.shared import GET\n"})
     site.install()
-    assert json.loads(show("--format", "json").out)[0]["handlers"] == {"GET": {"kind": "async", "line": None}}
+    assert json.loads(show("--format", "json").out)[0]["handlers"] == {
+        "GET": {"kind": "async", "line": None, "inputs": []}
+    }
 
 
 def test_handler_is_async_below_its_decorators(site: Site) -> None:

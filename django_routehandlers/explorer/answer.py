@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django_routehandlers.explorer.tree import page_query
 from django_routehandlers.listing.cache_text import cache_lines
+from django_routehandlers.listing.config_text import config_rows
 from django_routehandlers.listing.explain import Explanation, OtherAnswer, RouteAnswer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.rows import Row, make_row
@@ -23,6 +24,13 @@ class Part:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    links: tuple[str, ...] = ()
+    """For each row the query of the page that its first cell leads to, where they do."""
+
+    @property
+    def linked_rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each row with its link; ``""`` for none."""
+        return zip(self.links or [""] * len(self.rows), self.rows, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Answer:
 
     headline: str
     is_found: bool
+    """Whether a handler of a route answers."""
     notes: tuple[str, ...]
     parts: tuple[Part, ...]
     methods: tuple[tuple[str, str], ...]
@@ -49,11 +58,10 @@ def read_answer(explanation: Explanation, url: str, place: int) -> Answer:
     notes = [] if explanation.note is None else [f"{explanation.note[0].upper()}{explanation.note[1:]}."]
     parts: list[Part] = []
     methods: tuple[tuple[str, str], ...] = ()
+    is_found = False
     if isinstance(answer, RouteAnswer):
         row = _row(answer.served, answer.mount)
-        headline = f"{row.path} answers {path}"
-        if answer.location is not None:
-            headline = f"{path} answers 308 to {answer.location}, which {row.path} answers"
+        headline, is_found = answer.headline(path, row.path), not answer.is_refused
         parts = [*_parts(answer, row)]
         methods = tuple((method, page_query(row, method, place, url)) for method in answer.handlers)
     elif isinstance(answer, OtherAnswer):
@@ -64,9 +72,11 @@ def read_answer(explanation: Explanation, url: str, place: int) -> Answer:
         if not notes and not explanation.near_misses:
             notes.append("No route comes close.")
     if explanation.near_misses:
-        misses = [(_row(one.served, explanation.mount).path, one.reason) for one in explanation.near_misses]
-        parts.append(Part("Why not another", ("Route", "Why not"), tuple(misses)))
-    return Answer(headline, isinstance(answer, RouteAnswer), tuple(notes), tuple(parts), methods)
+        rows = [_row(one.served, explanation.mount) for one in explanation.near_misses]
+        misses = tuple((row.path, one.reason) for row, one in zip(rows, explanation.near_misses, strict=True))
+        links = tuple(page_query(row, next(iter(row.handlers)), place) for row in rows)
+        parts.append(Part("Why not another", ("Route", "Why not"), misses, links))
+    return Answer(headline, is_found, tuple(notes), tuple(parts), methods)
 
 
 def _parts(answer: RouteAnswer, row: Row) -> Iterator[Part]:
@@ -75,9 +85,13 @@ def _parts(answer: RouteAnswer, row: Row) -> Iterator[Part]:
         given = [(name, repr(value), type(value).__name__) for name, value in answer.parameters.items()]
         yield Part("Parameters", ("Name", "Value", "Type"), tuple(given))
     yield Part("Methods", ("Method", "Handler", "Segments"), tuple(_methods(answer, row)))
+    if inputs := [(method, *one) for method, handler in row.handlers.items() for one in handler.more_inputs]:
+        yield Part("Inputs", ("Method", "Input", "From"), tuple(inputs))
     if row.middleware:
         around = [(one.name, one.kind, _place(one.file, one.line)) for one in row.middleware]
         yield Part("Middleware", ("Name", "Kind", "File"), tuple(around))
+    if config := tuple(config_rows(row.config, row.below)):
+        yield Part("Config", ("Name", "Value", "Said by"), config)
     if answer.cache is not None:
         lines = [(name.strip().capitalize(), text) for name, text in cache_lines(answer.cache)]
         yield Part("Cache", ("", ""), tuple(lines))

@@ -5,22 +5,26 @@ Made of the same plan that requests run, by the same parameters and schemas as t
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django_routehandlers.explorer.examples import example_of
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.content import Content, FormBody, JSONBody
 from django_routehandlers.handlers.lines import LinesBody
+from django_routehandlers.handlers.view_facts import handlers_of, security_of
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi.parameters import path_parameters, request_body, value_parameters, wanted_by
 from django_routehandlers.openapi.schemas import Schema, Schemas
 from django_routehandlers.openapi.templates import Template, templates_of
+from django_routehandlers.policies.security import Scheme
 from django_routehandlers.routing.segments import SegmentKind
 from django_routehandlers.routing.url_patterns import Served
 
 _FILE = "application/octet-stream"
+_TITLES = {"path": "Path", "query": "Query", "header": "Fields", "cookie": "Cookies"}
+"""Place of a request → its heading, in the order of the form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Control:
     """Whether it is a segment that stands for several, joined by slashes."""
     is_list: bool = False
     """Whether it may be sent several times: each line is one value."""
+    is_held: bool = False
+    """Whether it is a cookie that the browser has already, and sends itself."""
+    prefix: str = ""
+    """What the page puts in front of what is typed, unless it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +73,30 @@ class RequestForm:
 
 
 def make_form(
-    served: Served, method: str, handler: BoundHandler, mount: Mount, filled: Mapping[str, Any]
+    served: Served, method: str, mount: Mount, filled: Mapping[str, Any], held: Container[str]
 ) -> RequestForm:
     """
     Return the form of one handler.
 
     Args:
         filled: Name → text, or list of texts, of segments and query parameters that are known already.
+        held: Names of the cookies that the browser has sent for the page.
     """
+    handler = handlers_of(served.view)[method]
     plan = handler.plan
     schemas = Schemas(wanted_by(plan))
     template = [*templates_of(served, mount)][-1]
-    values = [*value_parameters(plan, schemas)]
-    groups = [
-        ("path", "Path", tuple(_segments(template, handler, schemas, filled))),
-        ("query", "Query", tuple(_control(one, schemas, filled) for one in values if one["in"] == "query")),
-        ("header", "Fields", tuple(_control(one, schemas, {}) for one in values if one["in"] == "header")),
-    ]
-    content = None if plan.content is None else _content(plan.content, schemas)
-    return RequestForm(method, template.path, tuple(one for one in groups if one[2]), content)
+    controls: dict[str, list[Control]] = {place: [] for place in _TITLES}
+    controls["path"] += _segments(template, handler, schemas, filled)
+    for one in value_parameters(plan, schemas):
+        place = one["in"]
+        made = _cookie(one, schemas, held) if place == "cookie" else _control(one, schemas, filled, place)
+        controls[place].append(made)
+    for place, made in _credentials(security_of(served.view), held):
+        if made.name.lower() not in [one.name.lower() for one in controls[place]]:
+            controls[place].append(made)
+    groups = tuple((place, title, tuple(controls[place])) for place, title in _TITLES.items() if controls[place])
+    return RequestForm(method, template.path, groups, None if plan.content is None else _content(plan.content, schemas))
 
 
 def _segments(
@@ -100,13 +113,34 @@ def _segments(
         yield Control(parameter.name, "text", about, not is_optional, text, takes_rest)
 
 
-def _control(parameter: Mapping[str, Any], schemas: Schemas, filled: Mapping[str, Any]) -> Control:
+def _control(parameter: Mapping[str, Any], schemas: Schemas, filled: Mapping[str, Any], place: str) -> Control:
     schema = schemas.followed(parameter["schema"])
-    given = filled.get(parameter["name"], "")
+    given = filled.get(parameter["name"], "") if place == "query" else ""
     is_list = schema.get("type") == "array"
     text = _text(given, "\n")
     is_required = parameter.get("required", False)
     return Control(parameter["name"], "text", _about(schema, parameter, schemas), is_required, text, is_list=is_list)
+
+
+def _cookie(parameter: Mapping[str, Any], schemas: Schemas, held: Container[str]) -> Control:
+    # What the schema tells of a default stays out: of a cookie it may be a key.
+    schema = {key: value for key, value in schemas.followed(parameter["schema"]).items() if key != "default"}
+    control = _control({**parameter, "schema": schema}, schemas, {}, "cookie")
+    # A script cannot take its place: of two cookies of one name, Django reads the one of the shorter path.
+    return replace(control, is_held=control.name in held)
+
+
+def _credentials(scheme: Scheme | None, held: Container[str]) -> Iterator[tuple[str, Control]]:
+    """Yield the control for what a route asks for by its ``security``, with its place."""
+    match {} if scheme is None else dict(scheme):
+        case {"type": "apiKey", "in": place, "name": name}:
+            yield place, Control(name, "text", "The key.", False, "", is_held=place == "cookie" and name in held)
+        case {"type": "http" | "oauth2" | "openIdConnect"} as found:
+            kind = str(found.get("scheme", "bearer")).capitalize()
+            about = f"The credentials. {kind} is put in front where it is missing."
+            yield "header", Control("Authorization", "text", about, False, "", prefix=f"{kind} ")
+        case _:
+            pass
 
 
 def _content(content: Content, schemas: Schemas) -> ContentForm:

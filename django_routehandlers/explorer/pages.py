@@ -11,24 +11,17 @@ from importlib.resources import files
 
 from django.template import Context, Engine
 
-from django_routehandlers.openapi.paths import Asset
+from django_routehandlers.openapi.paths import Asset, assets_of, page_assets
 
-_MEDIA_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
+_SHARED = ("common.css", "cookies.js")
+"""Files of the page of the OpenAPI document that this one loads too, from a URL of its own."""
 
 
 @lru_cache(maxsize=1)
 def assets() -> dict[str, Asset]:
     """Return the files that the page loads, by name."""
-    found: dict[str, Asset] = {}
-    for file in sorted(files(__package__ or "").joinpath("page").iterdir(), key=lambda one: one.name):
-        media_type = next((kind for ending, kind in _MEDIA_TYPES.items() if file.name.endswith(ending)), None)
-        if media_type is not None:
-            found[file.name] = Asset(file.read_bytes(), media_type)
-    return found
+    own = assets_of(files(__package__ or "").joinpath("page"))
+    return own | {name: page_assets()[name] for name in _SHARED}
 
 
 def render(template: str, values: Mapping[str, object]) -> str:

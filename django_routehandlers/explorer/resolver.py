@@ -32,7 +32,7 @@ class ExplorerPages(URLResolver):
         config, debug = get_config(), settings.DEBUG
         if self._found[0] is not config or self._found[1] is not debug:
             path = config.EXPLORER_PATH if is_on(config, debug=debug) else None
-            self._found = config, debug, [] if path is None else patterns(path)
+            self._found = config, debug, [] if path is None else [*patterns(path), _without_slash(path)]
         return self._found[2]
 
     def resolve(self, path: str) -> ResolverMatch:
@@ -47,6 +47,11 @@ def patterns(path: str) -> list[URLPattern]:
     """Return the patterns of the page at *path*, with a slash at its end or empty, and of its files."""
     files = [_pattern(f"{path}{name}", views.asset, f"asset-{name}", {"name": name}) for name in assets()]
     return [_pattern(path, views.page, "page", {}), *files]
+
+
+def _without_slash(path: str) -> URLPattern:
+    """Return the pattern of the page's URL without its slash, from which ``APPEND_SLASH`` would lead anybody."""
+    return _pattern(path.removesuffix("/"), views.add_slash, "page-without-slash", {})
 
 
 def _pattern(route: str, view: Any, name: str, values: dict[str, str]) -> URLPattern:

@@ -1,72 +1,23 @@
 """
-Turn a route into what is said of it: what its handlers take, and what folders and file lay down for it.
+Turn a route into what is said of it: the names of what it takes, and what folders and file lay down for it.
 
 Pure: a route in, text out. Nothing here is a value of a request, a cookie or a setting.
 """
 
 import inspect
-import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, get_args, get_origin
 
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.cache_policy import CachePolicy
-from django_routehandlers.handlers.content import FormBody
 from django_routehandlers.handlers.cross_origin import cors_of
-from django_routehandlers.handlers.functions import Unresolved, parameters_of
-from django_routehandlers.handlers.inputs import Group, Input
 from django_routehandlers.handlers.view_facts import csrf_rule_of, fields_of
-from django_routehandlers.listing.config_text import source_text, told, value_text
+from django_routehandlers.listing.config_text import config_rows
+from django_routehandlers.listing.input_text import inputs_of
 from django_routehandlers.listing.rows import Row
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.routing.url_patterns import Served
 
-_MODULES = re.compile(r"\b(?:[^\W\d]\w*\.)+(?=[^\W\d])")
 _TOLD_ABOVE = {"csrf", "cors", "max_duration", "deprecation", "sunset"}
-_PLACES = {"query": "query", "header": "field", "cookie": "cookie", "form": "form", "file": "file"}
-
-
-def inputs_of(handler: BoundHandler) -> Iterator[tuple[str, str]]:
-    """Yield each input of a handler as its source writes it, and the part of a request that fills it."""
-    plan = handler.plan
-    if plan.request is not None:
-        yield plan.request or "request", "the request itself"
-    for segment in plan.segments:
-        yield _written(handler, segment.name), "path"
-    if plan.user is not None:
-        yield _written(handler, plan.user.name), "who is logged in"
-    yield from _values(handler, plan.values)
-    if isinstance(plan.content, FormBody):
-        yield from _values(handler, plan.content.values)
-        yield from _values(handler, plan.content.files)
-    elif plan.content is not None:
-        yield _written(handler, plan.content.name), f"content, {' or '.join(plan.content.media_types)}"
-
-
-def _values(handler: BoundHandler, values: Iterable[Input | Group]) -> Iterator[tuple[str, str]]:
-    for one in values:
-        place = _PLACES[one.place]
-        if isinstance(one, Group):
-            yield _written(handler, one.name), f"whole {place}: {', '.join(one.names)}"
-        else:
-            yield _written(handler, one.name), place if one.key == one.name else f"{place} {one.key}"
-
-
-def _written(handler: BoundHandler, name: str) -> str:
-    parameter = next((one for one in parameters_of(handler.function) if one.name == name), None)
-    if parameter is None:
-        return name
-    # A default may be anything, a key too, and so may what stands beside a type: neither is told.
-    default = "" if parameter.default is parameter.empty else " = …"
-    return name + _type_text(parameter.annotation) + default
-
-
-def _type_text(annotation: Any) -> str:
-    if annotation is inspect.Parameter.empty or isinstance(annotation, Unresolved):
-        return ""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    return ": " + _MODULES.sub("", inspect.formatannotation(annotation))
 
 
 def takes(handlers: Iterable[BoundHandler]) -> str:
@@ -99,9 +50,9 @@ def rules_of(served: Served, row: Row, handlers: Iterable[BoundHandler]) -> Iter
     if limit := limit_text(handlers):
         yield "Time limit", limit
     yield from fields_of(served.view)
-    for name, said in told(row.config).items():
+    for name, value, source in config_rows(row.config, row.below):
         if name not in _TOLD_ABOVE:
-            yield name, f"{value_text(said.value)}, {source_text(said, row.below)}"
+            yield name, f"{value}, {source}"
 
 
 def cache_text(policy: CachePolicy) -> str:

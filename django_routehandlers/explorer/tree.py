@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django_routehandlers.explorer.rules import limit_text, takes
 from django_routehandlers.handlers.cross_origin import cors_of
-from django_routehandlers.handlers.view_facts import csrf_rule_of, handlers_of, is_deprecated
+from django_routehandlers.handlers.view_facts import csrf_rule_of, handlers_of, is_deprecated, security_of
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_cell
 from django_routehandlers.listing.rows import Row, make_rows
@@ -102,7 +102,13 @@ def _notes(served: Served, row: Row) -> Iterator[tuple[str, str]]:
         yield "rule", "CORS"
     if (rule := csrf_rule_of(served.view)) != "origin":
         yield "rule", f"CSRF {rule}"
+    if row.throttle is not None:
+        yield "rule", f"throttle {', '.join(one.rate for one in row.throttle.limits)}"
+    if row.config["require_precondition"].value:
+        yield "rule", "precondition required"
     if limit := limit_text(handlers_of(served.view).values()):
         yield "rule", f"limit {limit}"
+    if security_of(served.view) is not None:
+        yield "rule", "security"
     if is_deprecated(served.view):
         yield "warning", "deprecated"

@@ -11,7 +11,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.middleware.csrf import get_token
 from django.urls import URLResolver, get_resolver, get_script_prefix, get_urlconf
 from django.utils.translation import get_language
@@ -20,12 +20,12 @@ from django_routehandlers.conf import get_config
 from django_routehandlers.explorer.answer import read_answer
 from django_routehandlers.explorer.form import make_form
 from django_routehandlers.explorer.pages import assets, render
-from django_routehandlers.explorer.rules import about_handler, inputs_of, rules_of
-from django_routehandlers.explorer.tree import key_of, make_trees
+from django_routehandlers.explorer.rules import about_handler, rules_of
+from django_routehandlers.explorer.tree import key_of, make_trees, page_query
 from django_routehandlers.handlers.view_facts import csrf_rule_of, handlers_of
 from django_routehandlers.listing.explain import Explanation, RouteAnswer, explain_url, read_url
 from django_routehandlers.listing.mounts import NOWHERE, Mount, find_mounts
-from django_routehandlers.listing.rows import make_row
+from django_routehandlers.listing.rows import Row, make_row
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.routing.url_patterns import Served
@@ -83,6 +83,16 @@ def page(request: HttpRequest, **parameters: object) -> HttpResponse:
     return HttpResponse(render("page.html", values), headers=_FIELDS)
 
 
+# A redirect would tell everybody that something is there; whoever may see it has the view below.
+page.should_append_slash = False  # type: ignore[attr-defined]
+
+
+@_guarded
+def add_slash(request: HttpRequest, **parameters: object) -> HttpResponse:
+    """Lead to the page from its URL without the last slash, as ``APPEND_SLASH`` would."""
+    return HttpResponseRedirect(request.get_full_path(force_append_slash=True), headers=_FIELDS)
+
+
 @_guarded
 def asset(request: HttpRequest, name: str, **parameters: object) -> HttpResponse:
     """Answer a file that the page loads."""
@@ -114,7 +124,7 @@ def _panel(
     key = request.GET.get("route", "")
     if not key:
         return {}
-    mount = _mount(request.GET.get("at", ""), mounts)
+    place = _place(request.GET.get("at", ""), mounts)
     served = next((one for one in table.served if key_of(one.route) == key), None)
     method = request.GET.get("method", "")
     if served is None or method not in handlers_of(served.view):
@@ -123,7 +133,13 @@ def _panel(
     filled: Mapping[str, Any] = {}
     if url:
         filled = _filled(_explain(request, url, table, resolver, mounts), served, url)
-    return _route(request, served, method, mount, filled)
+    others = (one for one in handlers_of(served.view) if one != method)
+    row = make_row(served, mounts[place], prefix=mounts[place].prefix, below=os.path.join(os.getcwd(), ""))
+    return {
+        "form": make_form(served, method, mounts[place], filled, request.COOKIES),
+        "others": [(one, page_query(row, one, place, url)) for one in others],
+        **_route(request, served, row, method),
+    }
 
 
 def _explain(
@@ -137,9 +153,9 @@ def _explain(
     return explain_url(url, table, resolver, mounts, is_server=True)
 
 
-def _mount(text: str, mounts: tuple[Mount, ...]) -> Mount:
+def _place(text: str, mounts: tuple[Mount, ...]) -> int:
     place = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
-    return mounts[place] if place < len(mounts) else mounts[0]
+    return place if place < len(mounts) else 0
 
 
 def _filled(found: Explanation, served: Served, url: str) -> Mapping[str, Any]:
@@ -152,20 +168,16 @@ def _filled(found: Explanation, served: Served, url: str) -> Mapping[str, Any]:
     return filled
 
 
-def _route(
-    request: HttpRequest, served: Served, method: str, mount: Mount, filled: Mapping[str, Any]
-) -> Mapping[str, object]:
-    row = make_row(served, mount, prefix=mount.prefix, below=os.path.join(os.getcwd(), ""))
+def _route(request: HttpRequest, served: Served, row: Row, method: str) -> Mapping[str, object]:
     handlers = handlers_of(served.view)
     handler, about = handlers[method], row.handlers[method]
     needs_token = csrf_rule_of(served.view) == "token" and method not in SAFE_METHODS
     return {
-        "form": make_form(served, method, handler, mount, filled),
         "row": row,
         "place": row.file if about.line is None else f"{row.file}:{about.line}",
         "kind": about.kind,
         "summary": about_handler(handler),
-        "inputs": [*inputs_of(handler)],
+        "inputs": about.inputs,
         "rules": [*rules_of(served, row, handlers.values())],
         "base": get_script_prefix().removesuffix("/"),
         "token": get_token(request) if needs_token else "",

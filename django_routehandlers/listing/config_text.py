@@ -23,6 +23,17 @@ def config_cell(config: Mapping[str, Said]) -> str:
     return ", ".join(said) or "-"
 
 
+def config_rows(config: Mapping[str, Said], below: str) -> Iterator[tuple[str, str, str]]:
+    """
+    Yield name, value and who said it, for people.
+
+    Args:
+        below: Directory, with its last slash, to which paths of files are relative.
+    """
+    for name, said in told(config).items():
+        yield name, value_text(said.value), source_text(said, below)
+
+
 def config_as_json(config: Mapping[str, Said], below: str) -> dict[str, dict[str, object]]:
     """
     Return the object that ``--format json`` prints.

@@ -50,6 +50,33 @@ class RouteAnswer:
     cache: CacheAnswer | None
     """What the cache does with it; ``None`` where the route has no GET."""
 
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The methods whose handler is not run: a segment does not fit what it takes, so that they answer 404."""
+        return tuple(method for method, one in self.handlers.items() if one.refusal is not None)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether no handler is run, whatever the method."""
+        return len(self.refused) == len(self.handlers)
+
+    def headline(self, path: str, route: str) -> str:
+        """
+        Return in one line what comes of a request.
+
+        Args:
+            path: Of the URL, as it was asked for.
+            route: Path of the route, as listings write it.
+        """
+        reasons = dict.fromkeys(one.refusal for one in self.handlers.values() if one.refusal is not None)
+        if self.is_refused:
+            verb, end = "matches", f", and answers 404: {'; '.join(reasons)}"
+        else:
+            verb, end = "answers", f", but {', '.join(self.refused)} with 404" if self.refused else ""
+        if self.location is None:
+            return f"{route} {verb} {path}{end}"
+        return f"{path} answers 308 to {self.location}, which {route} {verb}{end}"
+
 
 @dataclass(frozen=True, slots=True)
 class OtherAnswer:

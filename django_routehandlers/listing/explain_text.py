@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from django_routehandlers.listing.cache_text import cache_as_json, cache_lines
-from django_routehandlers.listing.config_text import source_text, told, value_text
+from django_routehandlers.listing.config_text import config_rows
 from django_routehandlers.listing.explain import Explanation, HandlerOutlook, OtherAnswer, RouteAnswer
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.near_misses import NearMiss
@@ -46,10 +46,8 @@ def explanation_lines(explanation: Explanation, paint: Paint) -> Iterator[str]:
 
 def _answer_lines(path: str, answer: RouteAnswer, paint: Paint) -> Iterator[str]:
     row = _row(answer.served, answer.mount)
-    if answer.location is not None:
-        yield paint.good(f"{path} answers 308 to {answer.location}, which {printable(row.path)} answers")
-    else:
-        yield paint.good(f"{printable(row.path)} answers {path}")
+    color = paint.bad if answer.is_refused else paint.good
+    yield color(printable(answer.headline(path, row.path)))
     yield ""
     yield f"  Name  {printable(row.name)}"
     yield f"  App   {row.app}"
@@ -63,18 +61,14 @@ def _answer_lines(path: str, answer: RouteAnswer, paint: Paint) -> Iterator[str]
     yield ""
     yield paint.heading("Methods")
     yield from aligned([*_method_lines(row, answer, paint)])
-    if row.middleware:
-        yield ""
-        yield paint.heading("Middleware")
-        yield from aligned([*_middleware_lines(row)])
-    if lines := [*_config_lines(row)]:
-        yield ""
-        yield paint.heading("Config")
-        yield from aligned(lines)
+    parts = {"Inputs": _input_lines(row), "Middleware": _middleware_lines(row), "Config": _config_lines(row)}
     if answer.cache is not None:
-        yield ""
-        yield paint.heading("Cache")
-        yield from aligned([[_cell(f"  {name}"), _cell(text)] for name, text in cache_lines(answer.cache)])
+        parts["Cache"] = ([_cell(f"  {name}"), _cell(text)] for name, text in cache_lines(answer.cache))
+    for title, lines in parts.items():
+        if listed := [*lines]:
+            yield ""
+            yield paint.heading(title)
+            yield from aligned(listed)
 
 
 def _method_lines(row: Row, answer: RouteAnswer, paint: Paint) -> Iterator[list[tuple[str, str]]]:
@@ -92,6 +86,13 @@ def _method_lines(row: Row, answer: RouteAnswer, paint: Paint) -> Iterator[list[
             yield [(f"  {method}", f"  {paint.strong(method)}"), _cell(where), _cell(_values(outlook))]
 
 
+def _input_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
+    for method, one in row.handlers.items():
+        # What becomes of segments stands beside their method.
+        for written, place in one.more_inputs:
+            yield [_cell(f"  {method}"), _cell(written), _cell(place)]
+
+
 def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
     for one in row.middleware:
         where = one.file if one.line is None else f"{one.file}:{one.line}"
@@ -99,8 +100,8 @@ def _middleware_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
 
 
 def _config_lines(row: Row) -> Iterator[list[tuple[str, str]]]:
-    for name, one in told(row.config).items():
-        yield [_cell(f"  {name}"), _cell(value_text(one.value)), _cell(source_text(one, row.below))]
+    for name, value, source in config_rows(row.config, row.below):
+        yield [_cell(f"  {name}"), _cell(value), _cell(source)]
 
 
 def _values(outlook: HandlerOutlook) -> str:

@@ -22,6 +22,7 @@ from django_routehandlers.handlers.view_facts import (
     throttling_of_view,
 )
 from django_routehandlers.listing.config_text import config_as_json
+from django_routehandlers.listing.input_text import inputs_of
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.listing.policy_text import policy_as_json
 from django_routehandlers.listing.throttle_text import throttle_as_json
@@ -37,6 +38,18 @@ class HandlerRow:
     """``async`` or ``sync``, below its decorators."""
     line: int | None
     """Line of the route's own file; ``None`` where the function comes from another one."""
+    inputs: tuple[tuple[str, str], ...]
+    """Each input as written, with the part of a request that fills it."""
+
+    @property
+    def more_inputs(self) -> tuple[tuple[str, str], ...]:
+        """Those that are no segments."""
+        return tuple((written, place) for written, place in self.inputs if place != "path")
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object that ``--format json`` prints."""
+        inputs = [{"written": written, "from": place} for written, place in self.inputs]
+        return {"kind": self.kind, "line": self.line, "inputs": inputs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,7 @@ class Row:
             "name": self.name,
             "app": self.app,
             "file": self.file,
-            "handlers": {method: {"kind": one.kind, "line": one.line} for method, one in self.handlers.items()},
+            "handlers": {method: one.as_json() for method, one in self.handlers.items()},
             "cache": policy_as_json(self.cache),
             "middleware": [one.as_json() for one in self.middleware],
             "config": config_as_json(self.config, self.below),
@@ -161,7 +174,7 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         name=mount.url_name(served.name),
         app=route.app,
         file=route.file.removeprefix(below),
-        handlers={method: HandlerRow(kind_of(one), line_in(route, one)) for method, one in handlers.items()},
+        handlers={method: _handler_row(route, one) for method, one in handlers.items()},
         cache=policy_of(served.view),
         middleware=tuple(_middleware_row(layer, below) for layer in middleware_of(served.view)),
         config=config_of(served.view),
@@ -169,6 +182,10 @@ def make_row(served: Served, mount: Mount, *, prefix: str, below: str) -> Row:
         throttle=throttling_of_view(served.view),
         route=route,
     )
+
+
+def _handler_row(route: Route, handler: BoundHandler) -> HandlerRow:
+    return HandlerRow(kind_of(handler), line_in(route, handler), tuple(inputs_of(handler)))
 
 
 def _middleware_row(layer: Layer, below: str) -> MiddlewareRow:

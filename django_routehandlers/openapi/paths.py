@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from django_routehandlers.conf import SETTING, Config
 from django_routehandlers.exceptions import Mistake
@@ -37,8 +38,13 @@ class Asset:
 @lru_cache(maxsize=1)
 def page_assets() -> dict[str, Asset]:
     """Return the files that the page loads, by name: the closed list of what the package brings along."""
+    return assets_of(files("django_routehandlers.openapi").joinpath("page"))
+
+
+def assets_of(folder: Traversable) -> dict[str, Asset]:
+    """Return the files of a folder that a page may load, by name."""
     found: dict[str, Asset] = {}
-    for file in sorted(files("django_routehandlers.openapi").joinpath("page").iterdir(), key=lambda one: one.name):
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
         media_type = next((kind for ending, kind in _MEDIA_TYPES.items() if file.name.endswith(ending)), None)
         if media_type is not None:
             found[file.name] = Asset(file.read_bytes(), media_type)

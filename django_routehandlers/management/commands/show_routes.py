@@ -37,17 +37,17 @@ With --verbosity 2 the table has a column CONFIG: what route files, folders and 
 of csrf, cors, max_duration and all else that folders hand down. --match and JSON tell it
 always, each with the place that says it.
 
-JSON is a list of objects with methods, path, name, app, file, handlers (method: kind and
-line), cache, middleware (a list, outermost first) and config (name: value and source; source
+JSON is a list of objects with methods, path, name, app, file, handlers (method: kind, line and
+inputs), cache, middleware (a list, outermost first) and config (name: value and source; source
 is file:line, a setting, or "default"). cache is null where there is no GET, else it has policy
 ("cached" or "dynamic"), why (why dynamic, else null), revalidate (seconds, false for until
 invalidated, null where dynamic), tags (a list, or "function"), depends_on ("auto" for the
 tables that queries read, a list of tables, or null for none), force_static, static_params
 (whether generate_static_params() is there) and dynamic_params.
 
-Exit status: 0; 1 where --match finds no route that answers, or where the routes have errors,
-which are printed on standard error after the routes that stand. Until they are mended, no
-route answers a request.
+Exit status: 0; 1 where --match finds no route that answers, or one that answers nothing but
+404, or where the routes have errors, which are printed on standard error after the routes that
+stand. Until they are mended, no route answers a request.
 """
 
 
@@ -149,7 +149,8 @@ class Command(BaseCommand):
             self._write([json.dumps(explanation_as_json(options["match"], explanation), indent=2)])
         else:
             self._write(explanation_lines(explanation, self._paint()))
-        if not isinstance(explanation.answer, RouteAnswer):
+        answer = explanation.answer
+        if not isinstance(answer, RouteAnswer) or answer.is_refused:
             sys.exit(1)
 
     def _write(self, lines: Iterable[str]) -> None:

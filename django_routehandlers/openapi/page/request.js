@@ -4,6 +4,7 @@
  * Knows nothing of the DOM. Values are text as typed, lists of text, or `undefined` where nothing was.
  */
 
+import { cookieFault } from "./cookies.js";
 import { matches } from "./example.js";
 import { isObject } from "./openapi.js";
 
@@ -13,8 +14,6 @@ const FORBIDDEN = new RegExp(
     "|host|keep-alive|origin|referer|te|trailer|transfer-encoding|upgrade|via|proxy-.*|sec-.*)$",
   "i",
 );
-// RFC 6265, section 4.1.1: what a cookie's value may hold.
-const COOKIE_VALUE = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** What the reader filled in cannot be sent; `parameter` names the control that should change. */
@@ -114,12 +113,8 @@ function headerPair(parameter, value) {
 
 function cookiePair({ parameter, value }) {
   const text = [value].flat().join(",");
-  if (!TOKEN.test(parameter.name) || !COOKIE_VALUE.test(text)) {
-    throw new InputError(
-      `${parameter.name} cannot be a cookie: no spaces, quotes, commas, semicolons or backslashes.`,
-      parameter,
-    );
-  }
+  const fault = cookieFault(parameter.name, text);
+  if (fault) throw new InputError(`${parameter.name} ${fault}`, parameter);
   return [parameter.name, text];
 }
 

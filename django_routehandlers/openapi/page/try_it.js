@@ -4,6 +4,7 @@
 
 import { bodyEditor, UNNAMED } from "./body.js";
 import { controlRow, makeControl } from "./controls.js";
+import { HELD, isHeld, setCookies } from "./cookies.js";
 import { copyButton, element, fill } from "./dom.js";
 import { exampleOf, givenExample } from "./example.js";
 import { objectOr, serverUrl } from "./openapi.js";
@@ -183,9 +184,11 @@ async function exchange(request, signal, result) {
       `This page sends to ${location.origin} only, and the document's server is elsewhere: use the curl line.`,
     );
   }
+  const held = request.cookies.find(([name]) => isHeld(name));
+  if (held) throw new InputError(`${held[0]} ${HELD}`);
   result.wait("Waiting for the answer…");
   const begin = performance.now();
-  const forget = setCookies(request);
+  const forget = setCookies(request.cookies, request.url);
   let response;
   try {
     response = await fetch(request.url, fetchOptions(request, signal));
@@ -193,13 +196,4 @@ async function exchange(request, signal, result) {
     forget();
   }
   await result.show({ response, milliseconds: performance.now() - begin, signal });
-}
-
-/** Set the request's cookies for its own path only, and return a function that takes them back. */
-function setCookies({ cookies, url }) {
-  const { pathname } = new URL(url);
-  const write = (name, value, age) =>
-    (document.cookie = `${name}=${value}; path=${pathname}; max-age=${age}; samesite=strict`);
-  for (const [name, value] of cookies) write(name, value, 60);
-  return () => cookies.forEach(([name]) => write(name, "", 0));
 }

@@ -1,15 +1,12 @@
 """A page on which streams are drawn while they arrive."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
-from shop.pages import POLICY
+from shop.pages import shop_page
 
 openapi = False
 
 
 def GET(request: HttpRequest) -> HttpResponse:
     """Return the page."""
-    response = render(request, "shop/live.html")
-    response["Content-Security-Policy"] = POLICY
-    return response
+    return shop_page(request, "live", "The Wood Shop, live")
