@@ -14,6 +14,7 @@ from uuid import uuid4
 import dj_database_url
 import pytest
 from django.db import connections
+from django.utils.http import http_date, parse_http_date
 from openapi_spec_validator import validate
 
 from conftest import Site
@@ -297,17 +298,52 @@ def test_a_handler_takes_what_the_request_was_judged_by(site: Site, kind: str) -
         ("'a b'", ValueError),
         ("'a,b'", ValueError),
         ("datetime(2026, 11, 26)", ValueError),
+        ("datetime.max", ValueError),
+        ("datetime.min", ValueError),
         ("'2026-11-26'", TypeError),
     ],
 )
 def test_what_is_no_validator_is_an_error_that_says_so(site: Site, returned: str, error: type[Exception]) -> None:
-    name = "last_modified" if "2026" in returned else "etag"
+    name = "last_modified" if "2026" in returned or "datetime" in returned else "etag"
     head = f"from datetime import datetime\n\n\ndef {name}():\n    return {returned}\n\n\n"
     site.serve({"x/route.py": head + "def GET(request):\n    return 1\n"})
     assert site.client.get("/x").status_code == 500
     site.client.raise_request_exception = True
     with pytest.raises(error, match=rf"/x {name}\(\) .*returned"):
         site.client.get("/x")
+
+
+@pytest.mark.parametrize("zone", [-14, 0, 14])
+@pytest.mark.parametrize(
+    ("moment", "sent", "status"),
+    [
+        ("datetime.max", "now", 412),
+        ("datetime(9999, 12, 31, 12)", "now", 412),
+        ("datetime(2999, 1, 1)", "now", 412),
+        ("datetime(100, 1, 2, 12)", "0100", 200),
+        ("datetime(99, 1, 1)", None, 200),
+        ("datetime.min", None, 200),
+    ],
+)
+def test_a_date_at_either_end_of_time_is_judged_and_none_is_sent_that_is_still_to_come(
+    site: Site, moment: str, sent: str | None, status: int, zone: int
+) -> None:
+    """RFC 9110, section 8.8.2.1. A year below 100 would come back as another one."""
+    head = "from datetime import datetime, timedelta, timezone\n\n\n"
+    dated = f"def last_modified():\n    return {moment}.replace(tzinfo=timezone(timedelta(hours={zone})))\n\n\n"
+    site.serve({"x/route.py": f"{head}{dated}def GET(request):\n    return 1\n\n\nPUT = GET\n"})
+    began = int(time.time())
+    response = site.client.get("/x")
+    found = response.headers.get("Last-Modified")
+    if sent == "now":
+        assert began <= parse_http_date(found) <= time.time()
+    else:
+        assert (found and found.split()[3]) == sent
+    assert response.status_code == 200
+    now = http_date()
+    assert site.client.put("/x", headers={"If-Unmodified-Since": now}).status_code == status
+    assert site.client.get("/x", headers={"If-Modified-Since": now}).status_code == (200 if status == 412 else 304)
+    assert site.client.put("/x", headers={"If-None-Match": "*"}).status_code == 412
 
 
 @pytest.mark.parametrize("way", ["client", "async_client"])

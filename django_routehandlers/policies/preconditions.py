@@ -7,7 +7,7 @@ Sources: validators (RFC 9110, section 8.8), preconditions (section 13), 428 (RF
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from django.utils.http import http_date, parse_etags, parse_http_date_safe, quote_etag
@@ -17,6 +17,10 @@ UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 # Characters of RFC 9110, section 8.8.3, but for the comma, at which Django splits a list of tags, and obsolete ones.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x2b\x2d-\x7e]*"')
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+# Below it, Django and others take the year of a date that comes back for one of this century or the last.
+_FIRST_YEAR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,26 @@ class Validators:
     @property
     def timestamp(self) -> int | None:
         """Whole seconds since 1970: a date of HTTP has no fractions."""
-        return None if self.last_modified is None else int(self.last_modified.timestamp())
+        return None if self.last_modified is None else _seconds(self.last_modified)
+
+    @property
+    def _date(self) -> str | None:
+        """What ``Last-Modified`` says; ``None`` where no client could send it back as it is."""
+        if self.last_modified is None or self.last_modified.year < _FIRST_YEAR:
+            return None
+        # None that is still to come (RFC 9110, section 8.8.2.1).
+        return http_date(_seconds(min(self.last_modified, datetime.now(UTC))))
 
     @property
     def fields(self) -> dict[str, str]:
         """The fields that tell of them."""
-        found = {"ETag": self.entity_tag}
-        if (timestamp := self.timestamp) is not None:
-            found["Last-Modified"] = http_date(timestamp)
+        found = {"ETag": self.entity_tag, "Last-Modified": self._date}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _seconds(moment: datetime) -> int:
+    # datetime.timestamp() rounds the last second of the year 9999 up.
+    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 def checked_etag(value: object, label: str) -> str | None:
@@ -65,7 +80,7 @@ def checked_etag(value: object, label: str) -> str | None:
 
 def checked_moment(value: object, label: str) -> datetime | None:
     """
-    Return what ``last_modified()`` returned.
+    Return what ``last_modified()`` returned, in UTC; where UTC has no such date, the first or the last one.
 
     Raises:
         TypeError: It is neither a datetime nor ``None``.
@@ -75,7 +90,11 @@ def checked_moment(value: object, label: str) -> datetime | None:
         raise TypeError(f"{label} returned {value!r}. It returns a datetime with a time zone, or None.")
     if value is not None and value.utcoffset() is None:
         raise ValueError(f"{label} returned {value!r}, which has no time zone. Make it aware: timezone.make_aware().")
-    return None if value is None else value.astimezone(UTC)
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except OverflowError:
+        # datetime.max of a zone in the west, say, which stands for "always".
+        return _ENDS[value.year > _FIRST_YEAR]
 
 
 def required_methods(value: object) -> frozenset[str] | None:
