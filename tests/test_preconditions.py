@@ -178,6 +178,57 @@ def test_an_entry_of_the_cache_has_the_validator_and_a_hit_runs_nothing(site: Si
     assert (stale, send("put", **{"If-Match": stale}).status_code) == ('"7"', 412)
 
 
+def sender(site: Site, client: str) -> Any:
+    """Return what sends a request to ``/x`` and returns status, media type and tag."""
+    application = get_asgi_application() if client == "engine" else None
+
+    def send(method: str, **fields: str) -> tuple[int, str, str]:
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        if application is not None:
+            encoded = tuple((name.lower().encode(), value.encode()) for name, value in named.items())
+            start = asyncio.run(ask(application, "x", method=method, fields=encoded))[0]
+            got = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+            return start["status"], got.get("content-type", ""), got["etag"]
+        response = getattr(getattr(site, client), method.lower())("/x", headers=named)
+        response = asyncio.run(response) if client == "async_client" else response
+        return response.status_code, response.headers.get("Content-Type", ""), response.headers["ETag"]
+
+    return send
+
+
+@pytest.mark.parametrize("validator", ["", "def etag():\n    return '7'\n\n\n", DATED])
+@pytest.mark.parametrize("middleware", [[], [OURS], [OURS, GZIP]])
+@pytest.mark.parametrize("client", ["client", "async_client", "engine"])
+@pytest.mark.usefixtures("own_cache")
+def test_a_cached_get_is_held_to_its_state_whatever_middleware_there_is(
+    site: Site, client: str, middleware: list[str], validator: str
+) -> None:
+    """RFC 9110, sections 13.1.1, 13.1.4 and 13.2.2: on a miss and on a hit, as a GET that is not cached."""
+    site.settings.ALLOWED_HOSTS = ["testserver"]
+    site.settings.MIDDLEWARE = middleware
+    kind = "def" if client == "async_client" else "async def"
+    site.serve({"x/route.py": f"revalidate = 60\n\n\n{validator}{kind} GET():\n    return 'x' * 999\n"})
+    send = sender(site, client)
+    missed = send("GET", If_Match='"6"')
+    tag = missed[2]
+    assert missed == (412, "application/problem+json", tag)
+    failed = [send("GET", If_Match=one) for one in ('"6"', "6", "", 'W/"6"')]
+    assert [*failed, send("HEAD", If_Match='"6"')] == [missed] * 5
+    held = [
+        {},
+        *({"If_Match": one} for one in (tag, f"W/{tag}", "*")),
+        {"If_Match": tag, "If_Unmodified_Since": EARLIER},
+    ]
+    for fields in (*held, {"If_Unmodified_Since": DATE}, {"If_Unmodified_Since": "yesterday"}):
+        assert send("GET", Accept_Encoding="identity", **fields) == (200, "application/json", tag), fields
+    if GZIP in middleware:
+        zipped = send("GET", Accept_Encoding="gzip")[2]
+        assert send("GET", Accept_Encoding="gzip", If_Match=zipped) == (200, "application/json", f"W/{tag}")
+    assert send("GET", If_Unmodified_Since=EARLIER)[0] == (412 if validator == DATED else 200)
+    if middleware:
+        assert send("GET", If_Match=tag, If_None_Match=tag)[0] == 304
+
+
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_the_engine_answers_alike(site: Site, kind: str) -> None:
     site.settings.ALLOWED_HOSTS = ["testserver"]
@@ -336,7 +387,7 @@ def test_a_date_at_either_end_of_time_is_judged_and_none_is_sent_that_is_still_t
     response = site.client.get("/x")
     found = response.headers.get("Last-Modified")
     if sent == "now":
-        assert began <= parse_http_date(found) <= time.time()
+        assert began <= parse_http_date(str(found)) <= time.time()
     else:
         assert (found and found.split()[3]) == sent
     assert response.status_code == 200

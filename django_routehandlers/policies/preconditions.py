@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.http import http_date, parse_etags, parse_http_date_safe, quote_etag
 
 UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 """Methods of which a precondition can be required."""
+CHANGED = "The resource is not in the state that the request is based on."
+"""What a 412 says."""
 
 # Characters of RFC 9110, section 8.8.3, but for the comma, at which Django splits a list of tags, and obsolete ones.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x2b\x2d-\x7e]*"')
@@ -90,8 +94,10 @@ def checked_moment(value: object, label: str) -> datetime | None:
         raise TypeError(f"{label} returned {value!r}. It returns a datetime with a time zone, or None.")
     if value is not None and value.utcoffset() is None:
         raise ValueError(f"{label} returned {value!r}, which has no time zone. Make it aware: timezone.make_aware().")
+    if value is None:
+        return None
     try:
-        return None if value is None else value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:
         # datetime.max of a zone in the west, say, which stands for "always".
         return _ENDS[value.year > _FIRST_YEAR]
@@ -119,3 +125,38 @@ def has_precondition(meta: Mapping[str, Any], *, by_date: bool) -> bool:
     if "HTTP_IF_MATCH" in meta or parse_etags(meta.get("HTTP_IF_NONE_MATCH", "")) == ["*"]:
         return True
     return by_date and parse_http_date_safe(meta.get("HTTP_IF_UNMODIFIED_SINCE", "")) is not None
+
+
+def is_unchanged(meta: Mapping[str, Any], etag: str, last_modified: str | None) -> bool:
+    """
+    Return whether ``If-Match`` holds of a representation, or where there is none, ``If-Unmodified-Since``.
+
+    Args:
+        meta: The fields, under the keys of ``request.META``.
+        etag, last_modified: Fields of the representation.
+    """
+    if "HTTP_IF_MATCH" in meta:
+        tags = parse_etags(meta["HTTP_IF_MATCH"])
+        # A weak tag matches nothing, but for one that compression on the way has made weak.
+        own = [] if etag.startswith("W/") else [etag, f"W/{etag}"]
+        return tags == ["*"] or not set(own).isdisjoint(tags)
+    since = parse_http_date_safe(meta.get("HTTP_IF_UNMODIFIED_SINCE", ""))
+    modified = None if last_modified is None else parse_http_date_safe(last_modified)
+    # What has no date ignores conditions on it (RFC 9110, section 13.1.4).
+    return since is None or modified is None or modified <= since
+
+
+def note_judged(response: HttpResponseBase) -> None:
+    """Note that ``If-Match`` and ``If-Unmodified-Since`` have been judged, and hold, of what *response* says."""
+    vars(response)["is_judged"] = True
+
+
+def left_to_judge(request: HttpRequest, response: HttpResponseBase) -> HttpRequest:
+    """Return the request with those preconditions alone that *response* has not been held to yet."""
+    if "is_judged" not in vars(response):
+        return request
+    left = HttpRequest()
+    left.method, left.path = request.method, request.path
+    names = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
+    left.META = {name: request.META[name] for name in names if name in request.META}
+    return left
