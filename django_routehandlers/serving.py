@@ -97,10 +97,9 @@ def serve_route(
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
     said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
-    kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    note_config((views.view, *kinds.values()), said_by)
-    name = exports.name or route.default_name
-    return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+    ways = {"on_loop": views.on_loop, "in_thread": views.in_thread}
+    note_config((views.view, *ways.values()), said_by)
+    return serve(route, views.view, exports.name or route.default_name, converters, slash=config.TRAILING_SLASH, **ways)
 
 
 def _plans(handlers: Mapping[str, BoundHandler], guard: Preconditions | None) -> list[Plan]:
