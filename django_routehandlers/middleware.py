@@ -37,6 +37,7 @@ from django_routehandlers.policies.outcome import (
     request_etag,
     withdraw,
 )
+from django_routehandlers.policies.preconditions import left_to_judge
 
 _SHARED_STATUSES = frozenset({200, 301, 304, 308})
 # Fields that caches downstream key on, or that CORS has them key on.
@@ -209,7 +210,7 @@ def _conditional_response(request: HttpRequest, response: HttpResponseBase) -> H
         return response
     modified = response.headers.get("Last-Modified")
     answer = get_conditional_response(
-        request,
+        left_to_judge(request, response),
         etag=etag,
         last_modified=parse_http_date_safe(modified) if modified else None,
         response=cast(HttpResponse, response),

@@ -19,6 +19,7 @@ from django_routehandlers.handlers.dispatch import make_view
 from django_routehandlers.handlers.exports import Exports, read_exports
 from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
 from django_routehandlers.handlers.functions import Fault, line_of
+from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.preconditions import GUARDED_METHODS, Preconditions, judged_twice, unfit_requirement
 from django_routehandlers.handlers.provenance import Place, who_says
 from django_routehandlers.handlers.returns import plan_returns
@@ -88,30 +89,33 @@ def serve_route(
         return None
     cached, policy, wrong = _cache(route, exports, handlers, config, guard)
     found.extend(_mistakes(route, wrong))
+    plans = _plans(handlers, guard)
     layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
     if not layers and nearest("security", places, None) is not None:
-        found.extend(_unasked(route, handlers))
-    around_it = _around(handlers, places, config)
+        found.extend(_unasked(route, plans, handlers))
+    around_it = _around(plans, places, config)
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
     said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
-    kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    note_config((views.view, *kinds.values()), said_by)
-    name = exports.name or route.default_name
-    return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+    ways = {"on_loop": views.on_loop, "in_thread": views.in_thread}
+    note_config((views.view, *ways.values()), said_by)
+    return serve(route, views.view, exports.name or route.default_name, converters, slash=config.TRAILING_SLASH, **ways)
 
 
-def _unasked(route: Route, handlers: Mapping[str, BoundHandler]) -> Iterator[Mistake]:
-    if asks_nobody(handlers.values()):
+def _plans(handlers: Mapping[str, BoundHandler], guard: Preconditions | None) -> list[Plan]:
+    """Return the plans of all functions that answer a route, or have a say in it."""
+    return [*(one.plan for one in handlers.values()), *(() if guard is None else guard.functions.plans)]
+
+
+def _unasked(route: Route, plans: Sequence[Plan], handlers: Mapping[str, BoundHandler]) -> Iterator[Mistake]:
+    if asks_nobody(plans, handlers.values()):
         what = "`security` says how its clients prove who they are, but nothing asks them: everybody is answered."
         remedy = "Guard it with a middleware.py, take `user` or `request`, or write `security = None`."
         yield Mistake(route.file, 0, "W121", route.id, what, remedy)
 
 
-def _around(
-    handlers: Mapping[str, BoundHandler], places: Sequence[Mapping[str, Any]], config: Config
-) -> dict[str, Any]:
-    """Return what the nearest place says of what is around the handlers."""
+def _around(plans: Sequence[Plan], places: Sequence[Mapping[str, Any]], config: Config) -> dict[str, Any]:
+    """Return what the nearest place says of what is around the functions with these plans."""
     security = nearest("security", places, config.SECURITY)
     realm = realm_of(config.OPENAPI_INFO.get("title", "API"))
     return {
@@ -119,7 +123,7 @@ def _around(
         "cors": nearest("cors", places, config.CORS),
         "throttling": nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None,
         "security": security,
-        "challenge": challenge_for(handlers.values(), security, realm),
+        "challenge": challenge_for(plans, security, realm),
     }
 
 

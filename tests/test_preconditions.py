@@ -14,6 +14,7 @@ from uuid import uuid4
 import dj_database_url
 import pytest
 from django.db import connections
+from django.utils.http import http_date, parse_http_date
 from openapi_spec_validator import validate
 
 from conftest import Site
@@ -177,6 +178,57 @@ def test_an_entry_of_the_cache_has_the_validator_and_a_hit_runs_nothing(site: Si
     assert (stale, send("put", **{"If-Match": stale}).status_code) == ('"7"', 412)
 
 
+def sender(site: Site, client: str) -> Any:
+    """Return what sends a request to ``/x`` and returns status, media type and tag."""
+    application = get_asgi_application() if client == "engine" else None
+
+    def send(method: str, **fields: str) -> tuple[int, str, str]:
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        if application is not None:
+            encoded = tuple((name.lower().encode(), value.encode()) for name, value in named.items())
+            start = asyncio.run(ask(application, "x", method=method, fields=encoded))[0]
+            got = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+            return start["status"], got.get("content-type", ""), got["etag"]
+        response = getattr(getattr(site, client), method.lower())("/x", headers=named)
+        response = asyncio.run(response) if client == "async_client" else response
+        return response.status_code, response.headers.get("Content-Type", ""), response.headers["ETag"]
+
+    return send
+
+
+@pytest.mark.parametrize("validator", ["", "def etag():\n    return '7'\n\n\n", DATED])
+@pytest.mark.parametrize("middleware", [[], [OURS], [OURS, GZIP]])
+@pytest.mark.parametrize("client", ["client", "async_client", "engine"])
+@pytest.mark.usefixtures("own_cache")
+def test_a_cached_get_is_held_to_its_state_whatever_middleware_there_is(
+    site: Site, client: str, middleware: list[str], validator: str
+) -> None:
+    """RFC 9110, sections 13.1.1, 13.1.4 and 13.2.2: on a miss and on a hit, as a GET that is not cached."""
+    site.settings.ALLOWED_HOSTS = ["testserver"]
+    site.settings.MIDDLEWARE = middleware
+    kind = "def" if client == "async_client" else "async def"
+    site.serve({"x/route.py": f"revalidate = 60\n\n\n{validator}{kind} GET():\n    return 'x' * 999\n"})
+    send = sender(site, client)
+    missed = send("GET", If_Match='"6"')
+    tag = missed[2]
+    assert missed == (412, "application/problem+json", tag)
+    failed = [send("GET", If_Match=one) for one in ('"6"', "6", "", 'W/"6"')]
+    assert [*failed, send("HEAD", If_Match='"6"')] == [missed] * 5
+    held = [
+        {},
+        *({"If_Match": one} for one in (tag, f"W/{tag}", "*")),
+        {"If_Match": tag, "If_Unmodified_Since": EARLIER},
+    ]
+    for fields in (*held, {"If_Unmodified_Since": DATE}, {"If_Unmodified_Since": "yesterday"}):
+        assert send("GET", Accept_Encoding="identity", **fields) == (200, "application/json", tag), fields
+    if GZIP in middleware:
+        zipped = send("GET", Accept_Encoding="gzip")[2]
+        assert send("GET", Accept_Encoding="gzip", If_Match=zipped) == (200, "application/json", f"W/{tag}")
+    assert send("GET", If_Unmodified_Since=EARLIER)[0] == (412 if validator == DATED else 200)
+    if middleware:
+        assert send("GET", If_Match=tag, If_None_Match=tag)[0] == 304
+
+
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_the_engine_answers_alike(site: Site, kind: str) -> None:
     site.settings.ALLOWED_HOSTS = ["testserver"]
@@ -297,17 +349,52 @@ def test_a_handler_takes_what_the_request_was_judged_by(site: Site, kind: str) -
         ("'a b'", ValueError),
         ("'a,b'", ValueError),
         ("datetime(2026, 11, 26)", ValueError),
+        ("datetime.max", ValueError),
+        ("datetime.min", ValueError),
         ("'2026-11-26'", TypeError),
     ],
 )
 def test_what_is_no_validator_is_an_error_that_says_so(site: Site, returned: str, error: type[Exception]) -> None:
-    name = "last_modified" if "2026" in returned else "etag"
+    name = "last_modified" if "2026" in returned or "datetime" in returned else "etag"
     head = f"from datetime import datetime\n\n\ndef {name}():\n    return {returned}\n\n\n"
     site.serve({"x/route.py": head + "def GET(request):\n    return 1\n"})
     assert site.client.get("/x").status_code == 500
     site.client.raise_request_exception = True
     with pytest.raises(error, match=rf"/x {name}\(\) .*returned"):
         site.client.get("/x")
+
+
+@pytest.mark.parametrize("zone", [-14, 0, 14])
+@pytest.mark.parametrize(
+    ("moment", "sent", "status"),
+    [
+        ("datetime.max", "now", 412),
+        ("datetime(9999, 12, 31, 12)", "now", 412),
+        ("datetime(2999, 1, 1)", "now", 412),
+        ("datetime(100, 1, 2, 12)", "0100", 200),
+        ("datetime(99, 1, 1)", None, 200),
+        ("datetime.min", None, 200),
+    ],
+)
+def test_a_date_at_either_end_of_time_is_judged_and_none_is_sent_that_is_still_to_come(
+    site: Site, moment: str, sent: str | None, status: int, zone: int
+) -> None:
+    """RFC 9110, section 8.8.2.1. A year below 100 would come back as another one."""
+    head = "from datetime import datetime, timedelta, timezone\n\n\n"
+    dated = f"def last_modified():\n    return {moment}.replace(tzinfo=timezone(timedelta(hours={zone})))\n\n\n"
+    site.serve({"x/route.py": f"{head}{dated}def GET(request):\n    return 1\n\n\nPUT = GET\n"})
+    began = int(time.time())
+    response = site.client.get("/x")
+    found = response.headers.get("Last-Modified")
+    if sent == "now":
+        assert began <= parse_http_date(str(found)) <= time.time()
+    else:
+        assert (found and found.split()[3]) == sent
+    assert response.status_code == 200
+    now = http_date()
+    assert site.client.put("/x", headers={"If-Unmodified-Since": now}).status_code == status
+    assert site.client.get("/x", headers={"If-Modified-Since": now}).status_code == (200 if status == 412 else 304)
+    assert site.client.put("/x", headers={"If-None-Match": "*"}).status_code == 412
 
 
 @pytest.mark.parametrize("way", ["client", "async_client"])

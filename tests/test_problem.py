@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.http.response import BadHeaderError
 
 from conftest import Site
 from django_routehandlers import Problem
+from servers import make_project, serve
 
 CLOSED = {
     "type": "https://shop.example/closed",
@@ -119,10 +121,66 @@ def test_a_status_that_is_no_error_is_refused_where_it_is_written(status: Any) -
         Problem(status, "No.")
 
 
-def test_a_field_with_a_line_break_is_refused_where_it_is_written() -> None:
+BAD_FIELDS: list[tuple[Any, Any]] = [
+    *(
+        (name, "a")
+        for name in ("", "X A", "X-A:", " X-A", "X-Ä", "X-A\r\nSet-Cookie", "X-A\0", "X(A)", "X\t", b"X-A", None)
+    ),
+    *(("X-A", value) for value in ("a\r\nSet-Cookie: b=c", "a\n b", "a\rb", "a\0b", "a\vb", "a\x7f", b"a\nb", "ж\n")),
+    ("Content-Length", "7"),
+    ("transfer-encoding", "chunked"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_FIELDS)
+def test_a_field_that_http_cannot_send_is_refused_where_it_is_written(name: Any, value: Any) -> None:
+    """Invariant 53. RFC 9110, sections 5.5 and 5.6.2."""
+    with pytest.raises(BadHeaderError, match=r"^Problem\(409, headers=…\) .*(field|has)") as error:
+        Problem(409, headers={"X-Good": "a", name: value})
+    assert repr(name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_whatever_else_a_field_may_hold_is_sent() -> None:
+    given: dict[str, Any] = {
+        "x!#$%&'*+-.^_`|~9": " a\t",
+        "X-Number": 7,
+        "X-Bytes": b"\xe9",
+        "X-Text": "é",
+        "X-None": "",
+    }
+    sent = Problem(409, headers=given).response().headers
+    assert {name: sent[name] for name in given} == {
+        "x!#$%&'*+-.^_`|~9": "a",
+        "X-Number": "7",
+        "X-Bytes": "é",
+        "X-Text": "é",
+        "X-None": "",
+    }
+
+
+ANY_FIELD = """
+from django_routehandlers import Problem
+
+FIELDS = {fields!r}
+
+
+async def GET(number: int):
+    raise Problem(409, headers=dict([FIELDS[number]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["uvicorn-h11", "uvicorn-httptools", "gunicorn"])
+def test_no_field_of_a_problem_injects_another_or_leaves_a_client_without_an_answer(tmp_path: Path, kind: str) -> None:
     """Invariant 53."""
-    with pytest.raises(BadHeaderError):
-        Problem(409, headers={"X-A": "a\r\nSet-Cookie: b=c"})
+    fields = [*BAD_FIELDS, ("X-A", " a\t"), ("X-A", "é"), ("X-A", "ж")]
+    settings = "DEBUG = False\nALLOWED_HOSTS = ['127.0.0.1']\n"
+    home = make_project(tmp_path, {"x/route.py": ANY_FIELD.format(fields=fields)}, settings=settings)
+    with serve(kind, home) as server:
+        replies = [server.send("GET", f"/x?number={number}") for number in range(len(fields))]
+    assert [reply.status for reply in replies] == [*[500] * len(BAD_FIELDS), 409, 409, 409]
+    assert all(reply.body and reply["set-cookie"] is None for reply in replies)
 
 
 def test_a_member_without_a_json_form_is_refused_where_it_is_written() -> None:

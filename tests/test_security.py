@@ -137,6 +137,55 @@ def test_a_handler_that_takes_the_user_asks_for_the_session_where_nothing_else_i
     assert found == {"/x": SESSION, "/k/x": 'APIKey in="header", name="X-API-Key"', "/k/y": SESSION}
 
 
+ONLY_A_TAG = """
+from django.contrib.auth.models import User
+
+require_precondition = ["PATCH"]
+
+
+{kind} {name}(user: User):
+    return None
+
+
+{kind} GET(request):
+    return 1
+
+
+PUT = PATCH = GET
+"""
+
+
+@KINDS
+@pytest.mark.parametrize("name", ["etag", "last_modified"])
+def test_a_route_that_asks_only_for_its_tag_who_the_client_is_says_so(site: Site, kind: str, name: str) -> None:
+    """RFC 9110, section 11.6.1. A write is judged only where it has a condition."""
+    site.serve({"x/route.py": ONLY_A_TAG.format(kind=kind, name=name)})
+    fields = {"If-Match": '"1"', "If-Unmodified-Since": "Thu, 26 Nov 2026 08:00:00 GMT"}
+    for response in (
+        site.client.get("/x"),
+        asyncio.run(site.async_client.get("/x")),  # type: ignore[arg-type]
+        site.client.put("/x", headers=fields),
+    ):
+        assert (response.status_code, response.headers.get("WWW-Authenticate")) == (401, SESSION)
+    assert site.client.put("/x").status_code == 200
+    document = site.client.get("/openapi.json").json()
+    validate(document)
+    operations = document["paths"]["/x"]
+    assert {method: one["security"] for method, one in operations.items()} == {
+        "get": [{"session": []}],
+        "patch": [{"session": []}],
+        "put": [{}, {"session": []}],
+    }
+    assert all("WWW-Authenticate" in one["responses"]["401"]["headers"] for one in operations.values())
+    assert "session" in document["components"]["securitySchemes"]
+
+
+def test_security_of_a_route_whose_tag_alone_asks_is_not_said_in_vain(site: Site) -> None:
+    tag = "def etag(request):\n    return None\n"
+    site.serve({"x/route.py": f"security = {BEARER}\n\n\n{tag}\n\ndef GET():\n    return 1\n"})
+    assert [message.id for message in site.check()] == []
+
+
 def test_the_document_says_it_of_each_operation(site: Site) -> None:
     user = "from django.contrib.auth.models import User\n\ndef GET(user: User | None) -> int:\n    return 1\n"
     other = {**BEARER, "bearerFormat": "opaque"}

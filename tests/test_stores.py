@@ -53,9 +53,11 @@ def open_(settings: Settings) -> Iterator[Callable[..., Any]]:
     """Open the store for a backend, and close it in the end."""
     opened: list[Store] = []
 
-    def open_backend(backend: str, location: object = "", *, timeout: float = 0.04, **params: object) -> Store:
+    def open_backend(
+        backend: str, location: object = "", *, timeout: float = 0.04, is_patient: bool = False, **params: object
+    ) -> Store:
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location, **params}}
-        opened.append(open_store("default", timeout))
+        opened.append(open_store("default", timeout, is_patient=is_patient))
         return opened[-1]
 
     yield open_backend
@@ -605,6 +607,23 @@ def test_a_slow_redis_is_left_alone_after_three_calls(open_: Callable[..., Any],
         store.close()
 
 
+def test_a_patient_store_leaves_a_redis_alone_whose_calls_take_too_long_as_a_whole(
+    open_: Callable[..., Any], redis: RedisServer
+) -> None:
+    """Invariant 45: each trip to the server ends in time, and three of them do not."""
+    with TCPProxy(redis.port) as slow:
+        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.2, is_patient=True)
+        script = store.prepare("return 1")
+        assert store.run(script, (), ()) == 1
+        slow.delay = 0.12
+        for _ in range(3):
+            redis.tell("SCRIPT FLUSH")
+            assert store.run(script, (), ()) == 1
+        assert "since it last failed" in error_of(lambda: store.run(script, (), ()))[0]
+        slow.delay = 0
+        eventually(lambda: not store.is_out)
+
+
 # Backends of Django's and of others
 
 
@@ -833,6 +852,38 @@ def test_no_caller_pays_where_there_is_a_probe() -> None:
     eventually(lambda: not breaker.is_open)
     breaker.call(calls.append, "answered")
     assert calls == ["answered"]
+
+
+def test_a_cache_is_probed_until_it_answers_though_nobody_calls() -> None:
+    """Reliability F4: the first call after an outage is served, however late it comes."""
+    answers = iter([False, False, True])
+
+    def probe() -> None:
+        if not next(answers):
+            fail()
+
+    breaker = Breaker("it", probe=probe)
+    error_of(lambda: breaker.call(fail))
+    eventually(lambda: not breaker.is_open)
+    assert list(answers) == []
+    assert breaker.call(lambda: "answer") == "answer"
+
+
+def test_a_breaker_that_rests_probes_no_more_until_it_is_called() -> None:
+    probed = threading.Semaphore(0)
+
+    def probe() -> None:
+        probed.release()
+        fail()
+
+    breaker = Breaker("it", probe=probe)
+    error_of(lambda: breaker.call(fail))
+    assert probed.acquire(timeout=5)
+    breaker.rest()
+    assert not probed.acquire(timeout=0.7)
+    error_of(lambda: breaker.call(fail))
+    assert probed.acquire(timeout=5)
+    breaker.rest()
 
 
 def test_a_breaker_that_is_woken_lets_the_next_call_find_out() -> None:

@@ -206,6 +206,43 @@ def test_guard_of_a_folder_comes_first_and_may_say_who_asks(site: Site, send: As
     assert answers[2].left == [0]
 
 
+REPLACING = """
+import copy
+import io
+
+from django.core.handlers.wsgi import WSGIRequest
+
+
+{kind} middleware(request, call_next):
+    other = {other}
+    other.is_other = True
+    return {wait}call_next(other)
+"""
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("other", ["copy.copy(request)", "WSGIRequest({**request.META, 'wsgi.input': io.BytesIO()})"])
+def test_client_is_told_of_its_limits_though_a_middleware_passes_on_another_request(
+    site: Site, send: Ask, kind: str, other: str
+) -> None:
+    """Refusals and failures too."""
+    wait = "" if kind == "def" else "await "
+    handler = "from django.http import Http404\n\n\ndef GET(request):\n    assert request.is_other\n    raise Http404\n"
+    site.serve(
+        {
+            "middleware.py": REPLACING.format(kind=kind, other=other, wait=wait),
+            "x/route.py": "throttle = '2/hour'\n\n\nasync def GET(request):\n    return request.is_other\n",
+            "y/route.py": f"throttle = '2/hour'\n{handler}",
+        }
+    )
+    for path, statuses in (("/x", [200, 200, 429]), ("/y", [404, 404, 429])):
+        answers = [send("GET", path) for _ in range(3)]
+        assert [(answer.status, answer.left) for answer in answers] == [
+            (status, [left]) for status, left in zip(statuses, [1, 0, 0], strict=True)
+        ]
+        assert [answer.fields.get("retry-after") is not None for answer in answers] == [False, False, True]
+
+
 def test_failures_of_the_route_count_and_are_told_how_much_is_left(site: Site, send: Ask) -> None:
     """Before the content is read, too."""
     handlers = "throttle = '4/hour'\n\n\nasync def GET(request):\n    raise LookupError\n"

@@ -15,15 +15,16 @@ import pytest
 from django.test import override_settings
 from redis import Redis
 
-from cache_servers import RedisServer
+from cache_servers import RedisServer, TCPProxy
 from clock import Clock, eventually
 from conftest import Site
+from django_routehandlers.caching.counting import current_counting
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.current import forget_cache
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.policies.throttle import Throttle, Use
-from throttle_sites import WAYS, aask, application_of, ask
+from throttle_sites import WAYS, Answer, aask, application_of, ask
 
 BACKEND = "django.core.cache.backends.redis.RedisCache"
 ROUTE = "throttle = {rate!r}\n\n\n{kind} GET(request):\n    return 1\n"
@@ -295,4 +296,86 @@ def test_server_that_is_slow_is_asked_all_the_same(site: Site, redis: RedisServe
         assert ask("engine", "GET", "/x").status == 429
         paused.join()
     redis.restart()
+    forget_cache()
+
+
+async def ask_together(way: str, many: int) -> tuple[list[Answer], float]:
+    """Return the answers to so many requests at once, and the seconds that the last of them took."""
+    application = application_of(way)
+    began = time.monotonic()
+    asking = [aask(application, "GET", "/x", "192.0.2.1", {}) for _ in range(many)]
+    answers = await asyncio.gather(*asking)
+    took = time.monotonic() - began
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    return answers, took
+
+
+@pytest.mark.parametrize(("failure", "status"), [("pass", 200), ("refuse", 503)])
+@pytest.mark.parametrize("way", ["ASGI", "engine"])
+def test_no_request_waits_for_its_count_for_longer_than_a_call_may_take(
+    site: Site, redis: RedisServer, way: str, failure: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that answers, but slowly, had all who came at once wait for all others. Invariant 45."""
+    redis.flush()
+    with TCPProxy(redis.port) as slow:
+        site.settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": slow.url}}
+        site.settings.ROUTEHANDLERS = {"THROTTLE_FAILURE": failure}
+        site.serve({"x/route.py": ROUTE.format(rate="1000/hour", kind="async def")})
+        asyncio.run(ask_together(way, 8))
+        slow.delay = 0.1
+
+        answers, took = asyncio.run(ask_together(way, 100))
+
+        slow.delay = 0
+        assert took < 1.5
+        counted = [answer for answer in answers if "ratelimit" in answer.fields]
+        assert 4 <= len(counted) <= 40
+        assert {answer.status for answer in answers if answer not in counted} == {status}
+        ours = [record.message for record in caplog.records if record.name == "django_routehandlers.throttle"]
+        assert [message.partition(":")[0] for message in ours] == ["Some requests are not counted against `throttle`"]
+        # The calls that were under way end, and those in the queue were not made.
+        eventually(lambda: "ratelimit" in ask(way, "GET", "/x").fields)
+        assert len(counted) + 8 <= 1000 - ask(way, "GET", "/x").left[0] <= len(counted) + 8 + 8 + 4
+    forget_cache()
+
+
+def test_requests_that_leave_while_they_wait_for_their_count_are_not_counted(site: Site, redis: RedisServer) -> None:
+    """Of a client that has left, nothing stays: no task, no place in the queue."""
+    redis.flush()
+    with TCPProxy(redis.port) as slow:
+        site.settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": slow.url}}
+        site.settings.ROUTEHANDLERS = {}
+        site.serve({"x/route.py": ROUTE.format(rate="1000/hour", kind="async def")})
+        asked = [one("1000/hour")]
+        counting = current_counting()
+
+        async def leave() -> None:
+            await asyncio.gather(*(counting.ajudge(asked) for _ in range(8)))
+            slow.delay = 0.2
+            waiting = [asyncio.ensure_future(counting.ajudge(asked)) for _ in range(12)]
+            await asyncio.sleep(0.05)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            slow.delay = 0
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            await asyncio.sleep(0.3)
+            assert (await counting.ajudge(asked))[0].used == 8 + 4 + 1
+
+        asyncio.run(leave())
+    forget_cache()
+
+
+def test_first_request_after_an_outage_is_counted_however_late_it_comes(site: Site, redis: RedisServer) -> None:
+    """Reliability F4: recovery within 5 s; what finds out that the server is back is no request."""
+    site.settings.CACHES = caches(redis)
+    site.settings.ROUTEHANDLERS = {}
+    site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
+    redis.stop()
+    assert [ask("engine", "GET", "/x").status for _ in range(3)] == [200] * 3
+    redis.start()
+    counts = current_counting().counts
+    assert isinstance(counts, RedisCounts)
+    eventually(lambda: not counts.is_out)
+    assert [ask("engine", "GET", "/x").status for _ in range(2)] == [200, 429]
     forget_cache()

@@ -2,15 +2,17 @@
 Turn the faults of a cache into a state: while it does not answer, nobody waits for it.
 
 The first call that fails opens the breaker; from then on calls fail at once. Whether the cache
-answers again is found out beside the requests, by one probe at a time.
+answers again is found out beside the requests, by one probe at a time, whether or not requests come.
 """
 
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock, Thread
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
 from typing import ParamSpec, TypeVar
 
 _FIRST_PAUSE = 0.25  # seconds from the first failure to the first probe
@@ -40,7 +42,7 @@ class Breaker:
         name: What the cache is called in log records and errors, such as ``CACHES['default']``.
         slow: Seconds. A cache that takes longer for each of three calls in a row has failed, too.
         probe: Asks the cache for anything, and fails where it does not answer. It is called on a thread
-            of its own, so that no request pays for it. ``None``: the next caller finds out.
+            of its own, so that no request pays for it, until it succeeds. ``None``: the next caller finds out.
         clock: Seconds from any beginning, as of ``time.monotonic()``.
     """
 
@@ -60,7 +62,7 @@ class Breaker:
         self._pause = _FIRST_PAUSE
         self._retry_at: float | None = None
         self._slow_calls = 0
-        self._prober = 0
+        self._prober: _Prober | None = None
         self._is_woken = False
         self._recovered: list[Callable[[], object]] = []
 
@@ -120,30 +122,52 @@ class Breaker:
             if self._is_woken:
                 self._is_woken = False
                 return True
-            if self._clock() >= retry_at and self._prober != os.getpid():
-                if self._probe is None:
-                    self._retry_at = self._clock() + self._pause
-                    return True
-                # By process: a fork has no thread that would ever finish what its parent's began.
-                self._prober = os.getpid()
-                # At the end of the process no thread can be started any more, nor need one be.
-                with suppress(RuntimeError):
-                    Thread(target=self._run_probe, args=(self._probe,), name="cache-probe", daemon=True).start()
+            if self._probe is not None:
+                # A fork has none of its parent's threads.
+                self._start_prober()
+            elif self._clock() >= retry_at:
+                self._retry_at = self._clock() + self._pause
+                return True
         raise StoreError(f"{self._name} has not answered since it last failed.")
 
-    def _run_probe(self, probe: Callable[[], object]) -> None:
+    def _start_prober(self) -> None:
+        """See that the cache is asked beside the requests. Under the lock."""
+        # A fork has none of its parent's threads.
+        if self._prober is not None and self._prober.process == os.getpid():
+            return
+        # A breaker that nobody has any more is not kept, and its cache not asked.
+        prober = _Prober(weakref.ref(self))
+        # At the end of the process no thread can be started any more, nor need one be.
+        with suppress(RuntimeError):
+            Thread(target=prober.run, args=(self._pause,), name="cache-probe", daemon=True).start()
+            self._prober = prober
+
+    def ask(self) -> float | None:
+        """Probe the cache, and return the seconds until it is to be probed again; ``None``: it need not be."""
+        if self._probe is None or self._retry_at is None:
+            return None
         began = self._clock()
         try:
-            probe()
+            self._probe()
             answers = self._clock() - began <= self._slow
         except Exception:
             answers = False
-        with self._lock:
-            self._prober = 0
         if answers:
             self._close()
-        else:
-            self._wait_longer()
+            return None
+        self._wait_longer()
+        return self._pause
+
+    def rest(self) -> None:
+        """Probe the cache no more, until it is called again."""
+        with self._lock:
+            self._end_prober()
+
+    def _end_prober(self) -> None:
+        # What a fork has of its parent's may be locked for ever.
+        if self._prober is not None and self._prober.process == os.getpid():
+            self._prober.is_over.set()
+        self._prober = None
 
     def _wait_longer(self) -> None:
         with self._lock:
@@ -156,6 +180,8 @@ class Breaker:
             if was_closed:
                 self._pause = _FIRST_PAUSE
                 self._retry_at = self._clock() + self._pause
+                if self._probe is not None:
+                    self._start_prober()
         if was_closed:
             logger.warning("%s does not answer: %s. Routes are served without it until it does.", self._name, reason)
 
@@ -164,8 +190,25 @@ class Breaker:
             was_open = self._retry_at is not None
             self._retry_at = None
             self._slow_calls = 0
+            self._end_prober()
         if was_open:
             logger.warning("%s answers again.", self._name)
             for callback in self._recovered:
                 with suppress(StoreError):
                     callback()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prober:
+    """Has a breaker ask its cache until it answers, on a thread."""
+
+    breaker: "weakref.ref[Breaker]"
+    process: int = field(default_factory=os.getpid)
+    is_over: Event = field(default_factory=Event)
+
+    def run(self, pause: float | None) -> None:
+        while pause is not None and not self.is_over.wait(pause):
+            breaker = self.breaker()
+            pause = None if breaker is None else breaker.ask()
+            # Or it would be kept through the next pause.
+            del breaker

@@ -1,31 +1,41 @@
 """The counts that the settings describe: made when they are first needed, and anew when they are overridden."""
 
-import asyncio
+import logging
 import os
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import Lock
 
 from django.core.signals import setting_changed
 
+from django_routehandlers.caching.awaited_calls import AwaitedCalls
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.policies.throttle import Use
 
-_THREADS = 4  # in which Redis is asked, beside the event loop
 # A cache that is slow had better be left alone. A limit that is left alone is none, and a flood makes all slow.
 _LEAST_TIMEOUT = 0.5  # seconds
+_QUIET = 60.0  # seconds between two log records on requests that found too many before them
+
+logger = logging.getLogger("django_routehandlers.throttle")
 
 
 class Counting:
-    """The counts of this process, in a thread and on an event loop."""
+    """
+    The counts of this process, in a thread and on an event loop.
 
-    def __init__(self, counts: Counts) -> None:
+    Args:
+        timeout: Seconds that a request on an event loop waits for its count, beginning with the queue.
+    """
+
+    def __init__(self, counts: Counts, timeout: float) -> None:
         self.counts = counts
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="throttle") if counts.blocks else None
+        # Beside the event loop.
+        self._calls = AwaitedCalls(timeout, "throttle", self._tell) if counts.blocks else None
+        self._told_at: float | None = None
 
     def judge(self, asked: Sequence[Counted]) -> list[Use]:
         """See ``Counts.judge()``."""
@@ -34,16 +44,22 @@ class Counting:
 
     async def ajudge(self, asked: Sequence[Counted]) -> list[Use]:
         """As ``judge()``, on an event loop, which never waits for it."""
-        if not asked or self._threads is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
+        if not asked or self._calls is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
             return self.judge(asked)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.counts.judge, asked)
+        return await self._calls.run(self.counts.judge, asked)
 
     def close(self) -> None:
         """End the threads, and close the connections."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._calls is not None:
+            self._calls.close()
         if isinstance(self.counts, RedisCounts):
             self.counts.store.close()
+
+    def _tell(self, reason: str) -> None:
+        # Under a flood this one is late, and the next one is not.
+        if self._told_at is None or time.monotonic() - self._told_at >= _QUIET:
+            self._told_at = time.monotonic()
+            logger.error("Some requests are not counted against `throttle`: its server is too slow. %s", reason)
 
 
 _MAKING = Lock()
@@ -58,15 +74,10 @@ def current_counting() -> Counting:
 
 @lru_cache(maxsize=1)
 def _counting() -> Counting:
-    store = _redis_store()
-    return Counting(MemoryCounts() if store is None else RedisCounts(store))
-
-
-def _redis_store() -> RedisStore | None:
     config = get_config()
-    alias, timeout = config.THROTTLE_CACHE or config.CACHE, max(config.STORE_TIMEOUT, _LEAST_TIMEOUT)
-    store = open_store(alias, timeout, is_patient=True)
-    return store if isinstance(store, RedisStore) else None
+    timeout = max(config.STORE_TIMEOUT, _LEAST_TIMEOUT)
+    store = open_store(config.THROTTLE_CACHE or config.CACHE, timeout, is_patient=True)
+    return Counting(RedisCounts(store) if isinstance(store, RedisStore) else MemoryCounts(), timeout)
 
 
 def _forget(*, setting: str = SETTING, **kwargs: object) -> None:

@@ -107,6 +107,7 @@ class DjangoStore:
 
     def close(self) -> None:
         """Close the connections and end the threads. A later call opens and starts others."""
+        self._breaker.rest()
         if self._calls is not None:
             self._calls.close()
         with self._lock:

@@ -42,7 +42,8 @@ class RedisStore:
         params: The backend's settings. Of several servers the first is used, which takes the writes:
             the others lag behind.
         timeout: Seconds that a call may wait for the server.
-        is_patient: Whether a server that is slow, and answers in time, is asked all the same.
+        is_patient: Whether a server that is slow, and answers in time, is asked all the same. Else one that is
+            slower than half of it three times in a row has failed.
 
     Source: https://redis.io/docs/latest/commands/info/ for ``run_id``, ``role`` and ``master_replid``
     """
@@ -69,7 +70,7 @@ class RedisStore:
         self._denial: type[Exception] = NoPermissionError
         self._name: Callable[[str], str] = backend.make_key
         self._alias = f"CACHES[{alias!r}]"
-        self._breaker = Breaker(self._alias, slow=math.inf if is_patient else timeout / 2, probe=self._client.ping)
+        self._breaker = Breaker(self._alias, slow=timeout if is_patient else timeout / 2, probe=self._client.ping)
         self.on_recovery, self.wake = self._breaker.on_recovery, self._breaker.wake
 
     def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -115,6 +116,7 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections. A later call opens others."""
+        self._breaker.rest()
         for client in (self._client, self._patient_client):
             client.connection_pool.disconnect()
 

@@ -21,6 +21,7 @@ from django_routehandlers.handlers.judging import (
     is_as_sent,
     judge,
 )
+from django_routehandlers.handlers.kept_conditions import held_to_conditions
 from django_routehandlers.handlers.streaming import start, start_on_loop
 from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.policies.csrf import SAFE_METHODS
@@ -57,7 +58,7 @@ def _async_answer(table: MethodTable) -> Callable[[HttpRequest, str, Mapping[str
 
     async def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and is_as_sent(request, method):
-            return await cached[method].aanswer(request, segments)
+            return held_to_conditions(request, await cached[method].aanswer(request, segments))
         asks = waits and method not in SAFE_METHODS
         ready = await ajudge(request, segments, table) if asks else judge(request, segments, table)
         if isinstance(ready, HttpResponseBase):
@@ -108,7 +109,7 @@ def _sync_answer(table: MethodTable) -> Callable[[HttpRequest, str, Mapping[str,
 
     def answer(request: HttpRequest, method: str, segments: Mapping[str, Any]) -> HttpResponseBase:
         if method in cached and is_as_sent(request, method):
-            return cached[method].answer(request, segments)
+            return held_to_conditions(request, cached[method].answer(request, segments))
         ready = judge(request, segments, table)
         if isinstance(ready, HttpResponseBase):
             return ready

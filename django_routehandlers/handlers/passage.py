@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 
 from django_routehandlers.policies.cache_status import CacheStatus
 from django_routehandlers.policies.outcome import CacheOutcome, leave_content, leave_outcome, withdraw
+from django_routehandlers.policies.rate_fields import take_over_rate_fields
 
 _STATUS = CacheStatus(fwd="bypass", detail="middleware")
 _OWN = {is_public: CacheOutcome(is_public=False, status=_STATUS, keeps_words=is_public) for is_public in (True, False)}
@@ -36,12 +37,17 @@ class _Answer:
 class Passage:
     """One request on its way through the layers."""
 
-    __slots__ = ("_answers", "_streams", "segments")
+    __slots__ = ("_answers", "_passed_on", "_streams", "segments")
 
     def __init__(self, segments: Mapping[str, Any]) -> None:
         self.segments = segments
         self._answers: list[_Answer] = []
         self._streams: list[HttpResponseBase] = []
+        self._passed_on: HttpRequest | None = None
+
+    def enter(self, request: HttpRequest) -> None:
+        """Note the request that the route itself is to answer: a layer may have passed on another one."""
+        self._passed_on = request
 
     def note(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return *response*, which the route itself has given to *request*."""
@@ -70,6 +76,8 @@ class Passage:
         if abandoned := [stream for stream in self._streams if stream is not response]:
             # What stands in the place of a stream may be reading it. Else what is left of it ends with the request.
             vars(response)["_resource_closers"].append(partial(_close, abandoned))
+        if self._passed_on is not None:
+            take_over_rate_fields(request, self._passed_on)
         outcome = self._outcome(response)
         self._drop_stale_tag(response)
         if outcome is None:

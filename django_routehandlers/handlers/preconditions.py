@@ -21,9 +21,11 @@ from django_routehandlers.handlers.limited import limited
 from django_routehandlers.handlers.validators import ValidatorFunctions
 from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.policies.preconditions import (
+    CHANGED,
     UNSAFE_METHODS,
     Validators,
     has_precondition,
+    note_judged,
     required_methods,
 )
 from django_routehandlers.responses.problems import Refusal
@@ -38,7 +40,6 @@ AsyncCall = Callable[[HttpRequest | None, Mapping[str, Any], Arguments], Awaitab
 
 _CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"})
 # Stands for a representation without a tag, so that "*" is told from no representation; nobody has sent it.
-_CHANGED = "The resource is not in the state that the request is based on."
 _UNTAGGED = 'W/"\x7f"'
 
 
@@ -77,6 +78,8 @@ class _Exchange:
         if self.found is not None and self.is_safe and response.status_code == 200:
             for name, value in self.found.fields.items():
                 response.headers.setdefault(name, value)
+            if self.request is not None:
+                note_judged(response)
         return response
 
 
@@ -184,7 +187,7 @@ class Preconditions:
             # Django passes it by, and the client would overwrite what it meant to keep.
             raise _failed(found, "If-Match names no entity tag: one stands in double quotes.", is_logged=False)
         if self._is_changed(request, found):
-            raise _failed(found, _CHANGED, is_logged=False)
+            raise _failed(found, CHANGED, is_logged=False)
         etag = found.entity_tag
         if etag is None and found.last_modified is not None and self.functions.etag is None:
             etag = _UNTAGGED
@@ -192,7 +195,7 @@ class Preconditions:
         if answer is None:
             return None
         if answer.status_code == 412:
-            raise _failed(found, _CHANGED, is_logged=True)
+            raise _failed(found, CHANGED, is_logged=True)
         for name, value in found.fields.items():
             answer.headers[name] = value
         return answer

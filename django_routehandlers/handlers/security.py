@@ -41,29 +41,31 @@ def session_scheme() -> Scheme:
     }
 
 
-def scheme_of(plan: Plan, security: Scheme | None) -> Scheme | None:
-    """Return the scheme of one handler: what is said of its route, else that of the session where it takes a user."""
-    if security is None and plan.user is not None:
+def scheme_of(plans: Iterable[Plan], security: Scheme | None) -> Scheme | None:
+    """
+    Return the scheme of functions of a route: what is said of it, else that of the session where one takes the user.
+
+    Args:
+        plans: Of the functions, whether handlers, ``etag()`` or ``last_modified()``.
+    """
+    if security is None and any(plan.user is not None for plan in plans):
         return session_scheme()
     return security
 
 
-def challenge_for(handlers: Iterable[BoundHandler], security: Scheme | None, realm: str) -> str | None:
+def challenge_for(plans: Iterable[Plan], security: Scheme | None, realm: str) -> str | None:
     """Return the challenge of a route; ``None`` where nobody says how its clients prove who they are."""
-    schemes = (scheme_of(handler.plan, security) for handler in handlers)
-    scheme = next((one for one in schemes if one is not None), None)
+    scheme = scheme_of(plans, security)
     return None if scheme is None else challenge_of(scheme, realm)
 
 
-def asks_nobody(handlers: Iterable[BoundHandler]) -> bool:
-    """Return whether none of *handlers* takes anything that could tell who asks."""
-    return not any(_may_ask(handler) for handler in handlers)
+def asks_nobody(plans: Iterable[Plan], handlers: Iterable[BoundHandler]) -> bool:
+    """Return whether no function of a route takes anything that could tell who asks, and no decorator might ask."""
+    return not any(map(_may_ask, plans)) and not any(hasattr(one.function, "__wrapped__") for one in handlers)
 
 
-def _may_ask(handler: BoundHandler) -> bool:
-    plan = handler.plan
-    takes = plan.user is not None or plan.request is not None or plan.content is not None or bool(plan.values)
-    return takes or hasattr(handler.function, "__wrapped__")
+def _may_ask(plan: Plan) -> bool:
+    return plan.user is not None or plan.request is not None or plan.content is not None or bool(plan.values)
 
 
 def with_challenge(view: View, challenge: str | None) -> View:

@@ -69,6 +69,11 @@ class ValidatorFunctions:
         return frozenset(name for name in VALIDATOR_NAMES if getattr(self, name) is not None)
 
     @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans of the functions."""
+        return tuple(one.plan for one in (self.etag, self.last_modified) if one is not None)
+
+    @property
     def why_dynamic(self) -> str | None:
         """Why nothing that they are validators of may be kept, in a few words; ``None`` where it may."""
         for name in VALIDATOR_NAMES:

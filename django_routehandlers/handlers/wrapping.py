@@ -52,6 +52,7 @@ def wrap(view: View, layers: Sequence[Layer], handlers: Mapping[str, BoundHandle
 
 def _acore(view: View) -> _AStep:
     async def step(passage: Passage, request: HttpRequest) -> HttpResponseBase:
+        passage.enter(request)
         return passage.note(request, await view(request, **passage.segments))
 
     return step
@@ -59,6 +60,7 @@ def _acore(view: View) -> _AStep:
 
 def _core(view: View) -> _Step:
     def step(passage: Passage, request: HttpRequest) -> HttpResponseBase:
+        passage.enter(request)
         return passage.note(request, view(request, **passage.segments))
 
     return step

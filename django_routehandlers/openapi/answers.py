@@ -17,10 +17,9 @@ from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.returns import Returns
 from django_routehandlers.openapi.parameters import Object
 from django_routehandlers.openapi.schemas import LINES, Schemas, Wanted, series_of
-from django_routehandlers.openapi.security import is_refused
+from django_routehandlers.openapi.security import Asking
 from django_routehandlers.openapi.templates import PathParameter
 from django_routehandlers.policies.csrf import SAFE_METHODS
-from django_routehandlers.policies.security import Scheme
 from django_routehandlers.responses.problems import ProblemDetails
 
 _PROBLEM_TYPE = "application/problem+json"
@@ -46,10 +45,10 @@ _TRANSPARENT = ("_py_warnings", "contextlib", "typing_extensions", "warnings")
 class Around:
     """What may answer in the place of a handler."""
 
+    asks: Asking
+    """What asks who the client is."""
     csrf: str = "origin"
     """Name of the rule by which an unsafe request is judged."""
-    security: Scheme | None = None
-    """The scheme that is said of the route."""
     has_middleware: bool = False
     """Whether the route has middleware around it."""
     is_throttled: bool = False
@@ -137,8 +136,8 @@ def _problems(
     statuses = list(_statuses(handler.plan, method, parameters, schemas, around.csrf))
     if handler.max_duration is not None:
         statuses.append((504, "The handler takes too long."))
-    if is_refused(handler.plan, around.security):
-        why = "The client is not logged in." if around.security is None else "The client has not proved who it is."
+    if around.asks.is_refused:
+        why = "The client is not logged in." if around.asks.security is None else "The client has not proved who it is."
         statuses.append((401, why))
     for status, why in statuses:
         problem: Object = {"description": f"{ProblemDetails.from_status(status).title}. {why}"}

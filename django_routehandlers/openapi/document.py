@@ -27,12 +27,11 @@ from django_routehandlers.handlers.view_facts import (
     security_of,
     throttling_of_view,
 )
-from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.mounts import Mount
 from django_routehandlers.openapi import answers, parameters
 from django_routehandlers.openapi.operations import natural_id, operation_of, tag_of
 from django_routehandlers.openapi.schemas import Schemas
-from django_routehandlers.openapi.security import Schemes
+from django_routehandlers.openapi.security import Asking, Schemes, asking_of
 from django_routehandlers.openapi.templates import Template, templates_of
 from django_routehandlers.routing.loader import module_name
 from django_routehandlers.routing.patterns import RouteTable
@@ -66,7 +65,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
         entries = sorted(_entries(table, mounts), key=lambda one: (one.template.path, METHODS.index(one.method)))
         schemas = Schemas(pair for entry in entries for pair in _wanted(entry.handler))
         ids = unique_ids([(entry.method, entry.template.path) for entry in entries])
-        schemes = Schemes((entry.handler.plan, security_of(entry.served.view)) for entry in entries)
+        schemes = Schemes(map(_asking, entries))
         paths: dict[str, dict[str, Any]] = {}
         for entry, operation_id in zip(entries, ids, strict=True):
             paths.setdefault(entry.template.path, {})[entry.method.lower()] = operation_of(
@@ -77,7 +76,7 @@ def build_document(table: RouteTable, mounts: Iterable[Mount], config: Config) -
                 schemas,
                 schemes,
                 operation_id=operation_id,
-                around=_around(entry.served.view, entry.method),
+                around=_around(entry),
                 is_deprecated=is_deprecated(entry.served.view),
                 preconditions=preconditions_of(entry.served.view),
             )
@@ -141,7 +140,13 @@ def _module(served: Served) -> ModuleType | None:
     return sys.modules.get(module_name(served.route))
 
 
-def _around(view: View, method: str) -> answers.Around:
+def _asking(entry: _Entry) -> Asking:
+    view = entry.served.view
+    return asking_of(entry.handler, entry.method, security_of(view), preconditions_of(view))
+
+
+def _around(entry: _Entry) -> answers.Around:
+    view = entry.served.view
     limits = () if (throttling := throttling_of_view(view)) is None else throttling.limits
-    is_throttled = any(limit.counts(method) for limit in limits)
-    return answers.Around(csrf_rule_of(view), security_of(view), bool(middleware_of(view)), is_throttled)
+    is_throttled = any(limit.counts(entry.method) for limit in limits)
+    return answers.Around(_asking(entry), csrf_rule_of(view), bool(middleware_of(view)), is_throttled)

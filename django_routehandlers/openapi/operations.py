@@ -60,7 +60,7 @@ def operation_of(
         operation["requestBody"] = request_body(plan.content, schemas)
     operation["responses"] = responses_of(handler, method, template.parameters, schemas, around)
     add_preconditions(operation["responses"], preconditions, method, schemas)
-    if requirements := schemes.requirements(plan, around.security):
+    if requirements := schemes.requirements(around.asks):
         operation["security"] = requirements
     return operation
 

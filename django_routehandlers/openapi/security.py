@@ -6,23 +6,70 @@ Source: OpenAPI 3.1, sections 4.8.27 and 4.8.30.
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.plan import Plan
+from django_routehandlers.handlers.preconditions import GUARDED_METHODS, Preconditions
 from django_routehandlers.handlers.security import scheme_of
+from django_routehandlers.policies.csrf import SAFE_METHODS
 from django_routehandlers.policies.security import Scheme, name_of
 
 _SESSION = "session"
 """Name of the scheme of handlers that take the user."""
 
-Said = tuple[Plan, Scheme | None]
-"""The plan of a handler, and the scheme that is said of its route."""
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What of an operation asks who the client is."""
+
+    security: Scheme | None
+    """The scheme that is said of the route."""
+    always: tuple[Plan, ...]
+    """Plans of the functions that run for each request."""
+    at_times: tuple[Plan, ...] = ()
+    """Plans of those that run for a request which has a precondition."""
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """How the client says who it is; ``None`` where nobody asks."""
+        return scheme_of((*self.always, *self.at_times), self.security)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether each request has to say so."""
+        users = [plan.user.is_required for plan in self.always if plan.user is not None]
+        return any(users) if users else self.security is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether there are requests that are answered 401 where they do not."""
+        return self.is_required or any(plan.user is not None and plan.user.is_required for plan in self.at_times)
+
+
+def asking_of(
+    handler: BoundHandler, method: str, security: Scheme | None, preconditions: Preconditions | None
+) -> Asking:
+    """
+    Return what of an operation asks who the client is.
+
+    Args:
+        security: The scheme that is said of the route.
+        preconditions: What judges those of its requests; ``None`` where nothing does.
+    """
+    if preconditions is None or method not in GUARDED_METHODS:
+        return Asking(security, (handler.plan,))
+    plans = preconditions.functions.plans
+    if method in SAFE_METHODS or method in preconditions.required:
+        return Asking(security, (handler.plan, *plans))
+    return Asking(security, (handler.plan,), plans)
 
 
 class Schemes:
     """The schemes of a document, each under a name of its own."""
 
-    def __init__(self, operations: Iterable[Said]) -> None:
+    def __init__(self, operations: Iterable[Asking]) -> None:
         self._names: dict[str, str] = {}
         self._schemes: dict[str, Scheme] = {}
         wanted = {_key(scheme): (name, scheme) for name, scheme in map(_named, operations) if scheme is not None}
@@ -37,28 +84,18 @@ class Schemes:
         """Return the Security Scheme Objects by their names."""
         return {name: self._schemes[name] for name in sorted(self._schemes)}
 
-    def requirements(self, plan: Plan, security: Scheme | None) -> list[dict[str, list[str]]]:
+    def requirements(self, asking: Asking) -> list[dict[str, list[str]]]:
         """Return the Security Requirement Objects of an operation; one that is empty where anonymous clients pass."""
-        scheme = scheme_of(plan, security)
+        scheme = asking.scheme
         if scheme is None:
             return []
         needed: list[dict[str, list[str]]] = [{self._names[_key(scheme)]: []}]
-        return needed if _is_required(plan) else [{}, *needed]
+        return needed if asking.is_required else [{}, *needed]
 
 
-def is_refused(plan: Plan, security: Scheme | None) -> bool:
-    """Return whether a client that does not say who it is is answered 401."""
-    return scheme_of(plan, security) is not None and _is_required(plan)
-
-
-def _is_required(plan: Plan) -> bool:
-    return plan.user is None or plan.user.is_required
-
-
-def _named(said: Said) -> tuple[str, Scheme | None]:
-    plan, security = said
-    scheme = scheme_of(plan, security)
-    return _SESSION if security is None or scheme is None else name_of(scheme), scheme
+def _named(asking: Asking) -> tuple[str, Scheme | None]:
+    scheme = asking.scheme
+    return _SESSION if asking.security is None or scheme is None else name_of(scheme), scheme
 
 
 def _key(scheme: Scheme) -> str:

@@ -12,6 +12,12 @@ def leave_rate_fields(request: HttpRequest, fields: Fields) -> None:
     vars(request)["rate_fields"] = fields
 
 
+def take_over_rate_fields(request: HttpRequest, other: HttpRequest) -> None:
+    """Leave what the client of *other* is to be told, which is the request that a layer has passed on, if anything."""
+    if other is not request and "rate_fields" in vars(other):
+        vars(request)["rate_fields"] = vars(other)["rate_fields"]
+
+
 def add_rate_fields(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return *response* with what the client of *request* is told of its limits, if anything."""
     fields: Fields = vars(request).get("rate_fields", ())

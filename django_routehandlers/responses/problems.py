@@ -21,6 +21,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.functional import Promise
 
 from django_routehandlers.responses.encoding import encode_json
+from django_routehandlers.responses.given_fields import checked_fields
 
 # Python 3.13 renamed these to the phrases of RFC 9110; a title is the same on every Python.
 _RENAMED_TITLES = {
@@ -103,7 +104,7 @@ class Problem(Exception):
 
     Raises:
         ValueError: *status* is none of an error.
-        BadHeaderError: A field has a line break.
+        BadHeaderError: HTTP cannot send a field: its name is no token, or its value has a control character.
         TypeError: A member has no JSON form.
     """
 
@@ -125,7 +126,7 @@ class Problem(Exception):
             detail=detail,
             members=members,
         )
-        self._headers = dict(headers or {})
+        self._headers = checked_fields(dict(headers or {}), f"Problem({status}, headers=…)")
         # What cannot be sent is told where it is written.
         self.response()
 
