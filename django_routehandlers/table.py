@@ -17,6 +17,7 @@ from django_routehandlers.conf import SETTING, Config
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.redirect import make_slash_redirect
 from django_routehandlers.handlers.security import wrong_security
+from django_routehandlers.handlers.sharing import sharing
 from django_routehandlers.handlers.throttling import Throttling, throttling_of, wrong_throttle
 from django_routehandlers.policies.cors import CORS
 from django_routehandlers.routing.discovery import RouteTree
@@ -83,12 +84,13 @@ def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = (
     config = replace(config, **settings)
     folders = {file: module for file in tree.folder_files if (module := load_folder(file, found)) is not None}
     places = by_place(tree.folder_files)
-    for route in tree.routes:
-        around = [(file, folders[file]) for file in files_around(route, places) if file in folders]
-        if wrong := tuple(_unknown_converters(route, converters)):
-            found.extend(wrong)
-        elif (one := serve_route(route, around, converters, config, found)) is not None:
-            served.append(one)
+    with sharing():
+        for route in tree.routes:
+            around = [(file, folders[file]) for file in files_around(route, places) if file in folders]
+            if wrong := tuple(_unknown_converters(route, converters)):
+                found.extend(wrong)
+            elif (one := serve_route(route, around, converters, config, found)) is not None:
+                served.append(one)
     found.extend(_same_names(served))
     return RouteTable(
         served,
