@@ -20,7 +20,7 @@ from django_routehandlers.handlers.exports import Exports, read_exports
 from django_routehandlers.handlers.folders import FolderModule, nearest, read_folder
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.preconditions import GUARDED_METHODS, Preconditions, judged_twice, unfit_requirement
-from django_routehandlers.handlers.provenance import Place, who_says
+from django_routehandlers.handlers.provenance import Place, Said, who_says
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.security import asks_nobody, challenge_for
 from django_routehandlers.handlers.signature import plan_handler
@@ -65,6 +65,7 @@ def serve_route(
     around: Sequence[tuple[FolderFile, FolderModule]],
     converters: Mapping[str, Converter],
     config: Config,
+    said: Mapping[str, Said],
     found: list[Mistake],
 ) -> Served | None:
     """
@@ -72,6 +73,7 @@ def serve_route(
 
     Args:
         around: The ``middleware.py`` of its folders, the outermost first.
+        said: What *config* says of what files may say.
         found: What its mistakes are added to.
     """
     module = load_module(route)
@@ -94,11 +96,13 @@ def serve_route(
     around_it = _around(handlers, places, config)
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
-    said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
     kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    note_config((views.view, *kinds.values()), said_by)
-    name = exports.name or route.default_name
-    return serve(route, views.view, name, converters, slash=config.TRAILING_SLASH, **kinds)
+    note_config((views.view, *kinds.values()), who_says([_place(*one) for one in files], said))
+    return serve(route, views.view, exports.name or route.default_name, converters, slash=config.TRAILING_SLASH, **kinds)
+
+
+def _place(file: Route | FolderFile, module: Exports | FolderModule) -> Place:
+    return Place(file.file, module.config, module.lines)
 
 
 def _unasked(route: Route, handlers: Mapping[str, BoundHandler]) -> Iterator[Mistake]:
