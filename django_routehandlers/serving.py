@@ -96,9 +96,9 @@ def serve_route(
     around_it = _around(handlers, places, config)
     around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
-    kinds = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    note_config((views.view, *kinds.values()), who_says([_place(*one) for one in files], said))
-    return serve(route, views.view, exports.name or route.default_name, converters, slash=config.TRAILING_SLASH, **kinds)
+    note_config((views.view, views.on_loop, views.in_thread), who_says([_place(*one) for one in files], said))
+    others: dict[str, Any] = {"slash": config.TRAILING_SLASH, "on_loop": views.on_loop, "in_thread": views.in_thread}
+    return serve(route, views.view, exports.name or route.default_name, converters, **others)
 
 
 def _place(file: Route | FolderFile, module: Exports | FolderModule) -> Place:
