@@ -179,7 +179,7 @@ def run(root: Path, row: str, number: int) -> dict[str, tuple[float, int]]:
 
 
 def compare(number: int, rounds: int, rows: list[str]) -> None:
-    """Print the table of all rows."""
+    """Measure all rows, in turn."""
     best: dict[str, dict[str, tuple[float, int]]] = {row: {} for row in rows}
     with tempfile.TemporaryDirectory() as directory:
         write(Path(directory), number)
@@ -188,11 +188,16 @@ def compare(number: int, rounds: int, rows: list[str]) -> None:
         for row in rows * rounds:
             for step, found in run(Path(directory), row, number).items():
                 best[row][step] = min(best[row].get(step, found), found)
+        # Before the files are removed, which takes its time.
+        show(number, rounds, best)
+
+
+def show(number: int, rounds: int, best: dict[str, dict[str, tuple[float, int]]]) -> None:
+    """Print the table; ratios are of the first row."""
     print(f"{number} routes, {rounds} rounds, Python {sys.version.split()[0]}:\n")
     print("|  | step | s | µs a route | of ours | bytes a route |\n| --- | --- | ---: | ---: | ---: | ---: |")
-    ours = sum(seconds for seconds, _ in best[rows[0]].values())
-    for row in rows:
-        steps = best[row]
+    ours = sum(seconds for seconds, _ in next(iter(best.values())).values())
+    for row, steps in best.items():
         whole = sum(seconds for seconds, _ in steps.values()), sum(held for _, held in steps.values())
         for step, (seconds, held) in {**steps, "**all**": whole}.items() if len(steps) > 1 else steps.items():
             of_ours, each = seconds / ours, seconds / number * 1e6
