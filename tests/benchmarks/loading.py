@@ -57,7 +57,7 @@ Step = Callable[[], object]
 def write(root: Path, number: int) -> None:
     """Write an app of *number* routes, in folders of a hundred, and as many modules of each peer."""
     for n in range(number):
-        folder = root / "big" / "routes" / f"part{n // 100}" / f"item{n}" / "[id]"
+        folder = root / "big" / "routes" / place(n) / "[id]"
         folder.mkdir(parents=True)
         (folder / "route.py").write_text(ROUTE)
         for package, text in (("path", VIEW), ("fastapi", PEER), ("import", ROUTE)):
@@ -93,7 +93,7 @@ def steps_of_routes(number: int) -> Iterator[tuple[str, Step]]:
     assert len(config.table.served) == number
     yield "system checks", lambda: call_command("check")
     yield "first reverse()", lambda: reverse("routes:part0-item0-id", kwargs={"id": 1})
-    yield "first resolve()", lambda: get_resolver().resolve(f"/part0/item{number // 200}/7")
+    yield "first resolve()", lambda: get_resolver().resolve(f"/{place(number // 2)}/7")
 
 
 def steps_of_paths(number: int) -> Iterator[tuple[str, Step]]:
@@ -109,13 +109,13 @@ def steps_of_paths(number: int) -> Iterator[tuple[str, Step]]:
 
     def build() -> None:
         urls.urlpatterns = [  # type: ignore[attr-defined]
-            path(f"part{n // 100}/item{n}/<int:id>", imported("path", n).view, name=f"item{n}") for n in range(number)
+            path(f"{place(n)}/<int:id>", imported("path", n).view, name=f"item{n}") for n in range(number)
         ]
 
     yield "imported, in a list", build
     yield "system checks", lambda: call_command("check")
     yield "first reverse()", lambda: reverse("item0", kwargs={"id": 1})
-    yield "first resolve()", lambda: get_resolver().resolve(f"/part0/item{number // 200}/7")
+    yield "first resolve()", lambda: get_resolver().resolve(f"/{place(number // 2)}/7")
 
 
 def steps_of_fastapi(number: int) -> Iterator[tuple[str, Step]]:
@@ -126,7 +126,7 @@ def steps_of_fastapi(number: int) -> Iterator[tuple[str, Step]]:
 
     def build() -> None:
         for n in range(number):
-            module, target = imported("fastapi", n), f"/part{n // 100}/item{n}/{{id}}"
+            module, target = imported("fastapi", n), f"/{place(n)}/{{id}}"
             app.get(target)(module.GET)
             app.delete(target, status_code=204)(module.DELETE)
 
@@ -136,6 +136,11 @@ def steps_of_fastapi(number: int) -> Iterator[tuple[str, Step]]:
 def steps_of_imports(number: int) -> Iterator[tuple[str, Step]]:
     """Yield the one step of modules that nobody looks into."""
     yield "imported", lambda: [imported("import", n) for n in range(number)]
+
+
+def place(n: int) -> str:
+    """Return the folders of a route, in which a hundred are together."""
+    return f"part{n // 100}/item{n}"
 
 
 def imported(package: str, n: int) -> Any:
