@@ -21,7 +21,7 @@ from django_routehandlers.handlers.folders import FolderModule, nearest, read_fo
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.preconditions import GUARDED_METHODS, Preconditions, judged_twice, unfit_requirement
-from django_routehandlers.handlers.provenance import Place, who_says
+from django_routehandlers.handlers.provenance import Place, Said, who_says
 from django_routehandlers.handlers.returns import plan_returns
 from django_routehandlers.handlers.security import asks_nobody, challenge_for
 from django_routehandlers.handlers.signature import plan_handler
@@ -53,6 +53,9 @@ def _mistakes(place: Route | FolderFile, faults: Iterable[Fault]) -> Iterator[Mi
     return (Mistake(place.file, one.line, one.id, place.id, one.what, one.remedy) for one in faults)
 
 
+_File = tuple[Route | FolderFile, Exports | FolderModule]
+
+
 def _placed(config: Mapping[str, Any], place: Route | FolderFile) -> Mapping[str, Any]:
     """Return the config of a file, whose limits are counted at the place that names them."""
     if "throttle" not in config:
@@ -66,6 +69,7 @@ def serve_route(
     around: Sequence[tuple[FolderFile, FolderModule]],
     converters: Mapping[str, Converter],
     config: Config,
+    said: Mapping[str, Said],
     found: list[Mistake],
 ) -> Served | None:
     """
@@ -73,14 +77,14 @@ def serve_route(
 
     Args:
         around: The ``middleware.py`` of its folders, the outermost first.
+        said: What *config* says of what files may say.
         found: What its mistakes are added to.
     """
-    module = load_module(route)
-    if isinstance(module, Mistake):
+    if isinstance(module := load_module(route), Mistake):
         found.append(module)
         return None
     exports = read_exports(module)
-    files: list[tuple[Route | FolderFile, Exports | FolderModule]] = [(route, exports), *around]
+    files: list[_File] = [(route, exports), *around]
     places = [_placed(one.config, place) for place, one in files]
     handlers, faults = _bind(route, exports, nearest("max_duration", places, config.MAX_DURATION))
     guard, unfit = _guard(route, exports, handlers, nearest("require_precondition", places, False))
@@ -93,13 +97,16 @@ def serve_route(
     layers = [*chain.from_iterable(folder.layers for _, folder in around), *exports.layers]
     if not layers and nearest("security", places, None) is not None:
         found.extend(_unasked(route, plans, handlers))
-    around_it = _around(plans, places, config)
-    around_it.update(layers=layers, fields=_fields(route, places, found), guard=guard)
+    fields = _fields(route, places, found)
+    around_it = {**_around(plans, places, config), "layers": layers, "fields": fields, "guard": guard}
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
-    said_by = who_says([Place(place.file, one.config, one.lines) for place, one in files], config)
-    ways = {"on_loop": views.on_loop, "in_thread": views.in_thread}
-    note_config((views.view, *ways.values()), said_by)
-    return serve(route, views.view, exports.name or route.default_name, converters, slash=config.TRAILING_SLASH, **ways)
+    note_config((views.view, views.on_loop, views.in_thread), who_says([_place(*one) for one in files], said))
+    ways: Any = {"on_loop": views.on_loop, "in_thread": views.in_thread, "slash": config.TRAILING_SLASH}
+    return serve(route, views.view, exports.name or route.default_name, converters, **ways)
+
+
+def _place(file: Route | FolderFile, module: Exports | FolderModule) -> Place:
+    return Place(file.file, module.config, module.lines)
 
 
 def _plans(handlers: Mapping[str, BoundHandler], guard: Preconditions | None) -> list[Plan]:

@@ -145,7 +145,8 @@ def test_config_that_folders_come_to_hand_down_is_listed_by_itself(monkeypatch: 
         burst: int = 1
 
     monkeypatch.setattr(provenance, "INHERITED", {"throttle": None})
-    config = provenance.who_says([provenance.Place("a.py", {"throttle": [Throttle(3)]}, {"throttle": 7})], Config())
+    place = provenance.Place("a.py", {"throttle": [Throttle(3)]}, {"throttle": 7})
+    config = provenance.who_says([place], provenance.settings_say(Config()))
 
     assert config_as_json(config, "") == {"throttle": {"value": "[Throttle(rate=3)]", "source": "a.py:7"}}
 

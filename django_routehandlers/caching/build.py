@@ -20,8 +20,8 @@ def source_digest() -> str:
     for app in sorted(apps.get_app_configs(), key=lambda app: app.label):
         if os.path.isdir(os.path.join(app.path, "routes")):
             for name, path in _files(app.path):
-                with open(path, "rb") as file:
-                    content = hashlib.file_digest(file, "blake2b").digest()
+                with open(path, "rb", buffering=0) as file:
+                    content = hashlib.blake2b(file.read()).digest()
                 found.update(f"{app.label}/{name}".encode(errors="surrogateescape") + content)
     return found.hexdigest()
 
@@ -30,7 +30,7 @@ def _files(root: str) -> Iterator[tuple[str, str]]:
     """Yield the files that count, by their path below *root* and as they are opened, in one order everywhere."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__", "node_modules")))
-        below = os.path.relpath(folder, root)
+        below = folder.removeprefix(root).lstrip(os.sep) or "."
         is_counted = not set(_FOLDERS).isdisjoint(below.split(os.sep))
         for name in sorted(files):
             path = os.path.join(folder, name)

@@ -23,6 +23,7 @@ from typing import Any, cast, get_args, get_origin
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
+from django_routehandlers.handlers.sharing import shared
 from django_routehandlers.handlers.text_values import (
     bare_type,
     form_types,
@@ -52,7 +53,7 @@ def complete_adapter(annotation: Any) -> TypeAdapter[Any]:
     Raises:
         Unusable: pydantic knows no way, or *annotation* names what is not defined.
     """
-    return _complete(TypeAdapter[Any], annotation)
+    return shared("value", annotation, lambda: _complete(TypeAdapter[Any], annotation))
 
 
 def complete_text_adapter(annotation: Any) -> TypeAdapter[Any]:
@@ -62,7 +63,7 @@ def complete_text_adapter(annotation: Any) -> TypeAdapter[Any]:
     Raises:
         Unusable: As ``complete_adapter()``.
     """
-    return _complete(text_adapter, annotation)
+    return shared("text", annotation, lambda: _complete(text_adapter, annotation))
 
 
 def complete_instance_adapter(annotation: Any) -> TypeAdapter[Any]:
@@ -72,11 +73,7 @@ def complete_instance_adapter(annotation: Any) -> TypeAdapter[Any]:
     Raises:
         Unusable: As ``complete_adapter()``.
     """
-    try:
-        with _names_ignored():
-            return instance_adapter(annotation)
-    except _REFUSALS as error:
-        raise Unusable(first_line(error)) from error
+    return shared("instance", annotation, lambda: _complete_instance(annotation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ def iterated(annotation: Any) -> Iterated | None:
 
 def json_schema(adapter: TypeAdapter[Any]) -> Schema:
     """Return the JSON schema of what *adapter* validates, names as on the wire, definitions included."""
-    return adapter.json_schema(mode="validation", by_alias=True)
+    return shared("schema", adapter, lambda: adapter.json_schema(mode="validation", by_alias=True))
 
 
 def is_object(schema: Schema) -> bool:
@@ -176,6 +173,14 @@ def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeA
     except _REFUSALS as error:
         raise Unusable(first_line(error)) from error
     return adapter
+
+
+def _complete_instance(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        with _names_ignored():
+            return instance_adapter(annotation)
+    except _REFUSALS as error:
+        raise Unusable(first_line(error)) from error
 
 
 def first_line(error: Exception) -> str:

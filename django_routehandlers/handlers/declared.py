@@ -48,6 +48,7 @@ from django_routehandlers.handlers.declaration import (
 from django_routehandlers.handlers.inputs import Group, Input, Place, UserInput
 from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.markers import Cookie, Form, Header
+from django_routehandlers.handlers.sharing import shared
 from django_routehandlers.handlers.text_values import is_sequence, options_of, type_text, unaliased
 
 Declared = Input | Group | UserInput | JSONBody | RawBody | LinesBody
@@ -167,6 +168,10 @@ def _lines(one: Declaration, lines: Iterated) -> LinesBody:
 
 
 def _validator(adapter: TypeAdapter[Any]) -> BoundedValidator:
+    return shared("validator", adapter, lambda: _bounded(adapter))
+
+
+def _bounded(adapter: TypeAdapter[Any]) -> BoundedValidator:
     if is_explosive(adapter):
         what = "`body` holds a union of objects that hold the union again, so a few bytes can take minutes to judge."
         raise Unfillable("E055", what, "Tell its members apart: Annotated[A | B, Field(discriminator=…)].")

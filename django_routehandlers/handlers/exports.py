@@ -17,7 +17,7 @@ from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.folders import INHERITED, read_inherited
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
-from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, BindingLines, name_meant
 from django_routehandlers.handlers.validators import functions_in
 
 CONFIG_NAMES = ("name", "openapi", "middleware", *INHERITED, *VALIDATOR_NAMES, *CACHE_NAMES)
@@ -50,9 +50,9 @@ class Exports:
 
 def read_exports(module: ModuleType) -> Exports:
     """Return the handlers and the config of a route module, and every mistake in its names."""
-    names = vars(module)
+    names, lines = vars(module), BindingLines(module)
     handlers: dict[str, Handler] = {}
-    faults = [*_suspects(module)]
+    faults = [*_suspects(lines)]
     for method in METHODS:
         value = names.get(method)
         if value is None:
@@ -62,31 +62,30 @@ def read_exports(module: ModuleType) -> Exports:
         else:
             kind = "a class" if inspect.isclass(value) else f"of type {type(value).__name__}"
             what = f"{method} is {kind}. A handler is a function."
-            faults.append(
-                Fault("E034", line_in_module(module, method), what, f"Write `async def {method}(request): …`.")
-            )
+            faults.append(Fault("E034", lines.line_of(method), what, f"Write `async def {method}(request): …`."))
     if not handlers and not any(fault.id in ("E032", "E034") for fault in faults):
         what = "the file defines no handler. A route answers at least one method."
         faults.append(Fault("E031", 0, what, "Add `async def GET(): …`, or remove the file."))
-    name, wrong = _name(module)
-    faults.extend([*wrong, *_openapi(module)])
-    line_of_name = partial(line_in_module, module, with_imports=True)
+    name, wrong = _name(lines)
+    faults.extend([*wrong, *_openapi(lines)])
+    line_of_name = partial(lines.line_of, with_imports=True)
     cache = {name: names[name] for name in CACHE_NAMES if name in names and line_of_name(name)}
-    config, lines, wrong = read_inherited(module)
-    layers, unfit = _layers(module, line_of_name("middleware"))
-    validators, misfits = functions_in(module)
+    config, config_lines, wrong = read_inherited(lines)
+    layers, unfit = _layers(lines, line_of_name("middleware"))
+    validators, misfits = functions_in(lines)
     faults.extend([*wrong, *unfit, *misfits])
     ordered = tuple(sorted(faults, key=lambda fault: (fault.line, fault.id)))
-    return Exports(handlers, name, cache, layers, validators, config, lines, line_of_name, ordered)
+    return Exports(handlers, name, cache, layers, validators, config, config_lines, line_of_name, ordered)
 
 
-def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Fault]]:
-    value: object = vars(module).get("middleware")
+def _layers(lines: BindingLines, line: int) -> tuple[tuple[Layer, ...], list[Fault]]:
+    names = vars(lines.module)
+    value: object = names.get("middleware")
     # A module of that name is a helper that was imported.
     if not line or isinstance(value, ModuleType):
         return (), []
-    layers, faults = read_layers(value, module.__file__ or "", line)
-    if layers and isinstance(vars(module).get("public"), bool) and (line := line_in_module(module, "public")):
+    layers, faults = read_layers(value, lines.module.__file__ or "", line)
+    if layers and isinstance(names.get("public"), bool) and (line := lines.line_of("public")):
         what = "`public` has no effect here: middleware of a route file makes the route private for other caches."
         faults.append(
             Fault("W103", line, what, "Move both into a middleware.py, or rename it to _public if it is yours.")
@@ -96,35 +95,36 @@ def _layers(module: ModuleType, line: int) -> tuple[tuple[Layer, ...], list[Faul
 
 def is_documented(module: ModuleType) -> bool:
     """Return whether the OpenAPI document tells of the module's route: ``openapi = False`` keeps it out."""
-    return vars(module).get("openapi") is not False or not line_in_module(module, "openapi")
+    return vars(module).get("openapi") is not False or not BindingLines(module).line_of("openapi")
 
 
-def _name(module: ModuleType) -> tuple[str | None, list[Fault]]:
-    name: object = vars(module).get("name")
+def _name(lines: BindingLines) -> tuple[str | None, list[Fault]]:
+    name: object = vars(lines.module).get("name")
     # A loop or an import may leave a variable of that name behind, which nobody meant as config.
-    if name is None or not line_in_module(module, "name"):
+    if name is None or not lines.line_of("name"):
         return None, []
     if isinstance(name, str) and name and ":" not in name:
         return name, []
     what = f"name is {name!r}. A URL name is text without a colon, which separates namespaces."
-    return None, [Fault("E035", line_in_module(module, "name"), what, 'Write `name = "product-detail"`.')]
+    return None, [Fault("E035", lines.line_of("name"), what, 'Write `name = "product-detail"`.')]
 
 
-def _openapi(module: ModuleType) -> Iterator[Fault]:
-    value: object = vars(module).get("openapi", True)
-    if not isinstance(value, bool) and (line := line_in_module(module, "openapi")):
+def _openapi(lines: BindingLines) -> Iterator[Fault]:
+    value: object = vars(lines.module).get("openapi", True)
+    if not isinstance(value, bool) and (line := lines.line_of("openapi")):
         what = f"openapi is {value!r}. It is False where the OpenAPI document leaves the route out, else True."
         yield Fault("E035", line, what, "Write `openapi = False`, or name it `_openapi` if it is yours.")
 
 
-def _suspects(module: ModuleType) -> Iterator[Fault]:
+def _suspects(lines: BindingLines) -> Iterator[Fault]:
+    module = lines.module
     for name, value in list(vars(module).items()):
         if name.startswith("_") or name in METHODS or name in CONFIG_NAMES:
             continue
         if callable(value) and (meant := _method_meant(name)):
             if not inspect.isclass(value) and getattr(value, "__module__", None) == module.__name__:
                 yield _misspelt(name, meant, line_of(value, module.__file__ or ""))
-        elif (meant := _config_meant(name)) and (line := line_in_module(module, name)):
+        elif (meant := _config_meant(name)) and (line := lines.line_of(name)):
             what = f"`{name}` looks like the route segment config `{meant}`."
             yield Fault("E033", line, what, f"Rename it to {meant}, or to _{name} if it is yours.")
 

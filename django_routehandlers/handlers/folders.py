@@ -18,7 +18,7 @@ from django_routehandlers.handlers.csrf_rules import wrong_csrf
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.lifecycle import wrong_moment
-from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, line_in_module, name_meant
+from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, BindingLines, name_meant
 from django_routehandlers.handlers.preconditions import wrong_required
 from django_routehandlers.handlers.security import wrong_security
 from django_routehandlers.handlers.throttling import wrong_throttle
@@ -79,14 +79,14 @@ def nearest(name: str, places: Iterable[Mapping[str, Any]], default: Any) -> Any
     return next((one[name] for one in (own, *reversed(folders)) if name in one), default)
 
 
-def read_inherited(module: ModuleType) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
-    """Return the config of a module that folders hand down, on which lines it is, and what is wrong with its values."""
+def read_inherited(file: BindingLines) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
+    """Return the config of a file that folders hand down, on which lines it is, and what is wrong with its values."""
     config: dict[str, Any] = {}
     lines: dict[str, int] = {}
     faults: list[Fault] = []
     for name, wrong in INHERITED.items():
-        line = line_in_module(module, name, with_imports=True)
-        value: object = vars(module).get(name)
+        line = file.line_of(name, with_imports=True)
+        value: object = vars(file.module).get(name)
         # A module of that name is a helper that was imported.
         if not line or isinstance(value, ModuleType):
             continue
@@ -94,13 +94,13 @@ def read_inherited(module: ModuleType) -> tuple[dict[str, Any], dict[str, int], 
             config[name], lines[name] = value, line
         else:
             faults.append(Fault("E035", line, *found))
-    return config, lines, [*faults, *_csrf_exempt(module)]
+    return config, lines, [*faults, *_csrf_exempt(file)]
 
 
-def _csrf_exempt(module: ModuleType) -> Iterator[Fault]:
-    value: object = vars(module).get("csrf_exempt")
+def _csrf_exempt(file: BindingLines) -> Iterator[Fault]:
+    value: object = vars(file.module).get("csrf_exempt")
     # A function is Django's decorator, or a helper.
-    if not callable(value) and (line := line_in_module(module, "csrf_exempt")):
+    if not callable(value) and (line := file.line_of("csrf_exempt")):
         what = f"csrf_exempt is {value!r}. It has no effect: the rule `csrf` says how unsafe requests are judged."
         yield Fault("E127", line, what, 'Write `csrf = "exempt"` where nothing is to be checked, else remove it.')
 
@@ -112,35 +112,36 @@ def read_folder(module: ModuleType, folder: str) -> FolderModule:
     Args:
         folder: The folder as written, from the ``routes`` directory: ``/api``.
     """
-    names, file = vars(module), module.__file__ or ""
-    faults = [*_suspects(module)]
+    names, file, lines = vars(module), module.__file__ or "", BindingLines(module)
+    faults = [*_suspects(lines)]
     is_public = names.get("public", False)
     if not isinstance(is_public, bool):
         what = f"public is {is_public!r}. It is True where nothing that the middleware does depends on who asks."
         remedy = "Write `public = True`, or name it `_public` if it is yours."
-        faults.append(Fault("E103", line_in_module(module, "public", with_imports=True), what, remedy))
+        faults.append(Fault("E103", lines.line_of("public", with_imports=True), what, remedy))
     layers: tuple[Layer, ...] = ()
     if "middleware" in names:
-        line = line_in_module(module, "middleware", with_imports=True)
+        line = lines.line_of("middleware", with_imports=True)
         layers, wrong = read_layers(names["middleware"], file, line, folder=folder, is_public=is_public is True)
         faults.extend(wrong)
-    config, lines, wrong = read_inherited(module)
+    config, config_lines, wrong = read_inherited(lines)
     faults.extend(wrong)
     if not (faults or layers or config):
         what = f"the file defines none of {', '.join(('middleware', *INHERITED))}, so it does nothing."
         remedy = "Add `async def middleware(request, call_next): …`, or remove the file."
         faults.append(Fault("E100", 0, what, remedy))
-    return FolderModule(layers, config, lines, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
+    return FolderModule(layers, config, config_lines, tuple(sorted(faults, key=lambda fault: (fault.line, fault.id))))
 
 
-def _suspects(module: ModuleType) -> Iterator[Fault]:
+def _suspects(lines: BindingLines) -> Iterator[Fault]:
+    module = lines.module
     for name, value in list(vars(module).items()):
         if name.startswith("_") or name in FOLDER_NAMES:
             continue
-        line = line_in_module(module, name)
+        line = lines.line_of(name)
         if name in METHODS:
             # A method is a handler wherever it comes from.
-            line = line or line_in_module(module, name, with_imports=True)
+            line = line or lines.line_of(name, with_imports=True)
             what = f"{name} answers nothing here: a middleware.py is around routes, and is none."
             yield Fault("E106", line, what, "Move it into a route.py.")
         elif not line:

@@ -48,7 +48,8 @@ def parameters_of(handler: Handler) -> Iterator[inspect.Parameter]:
         ValueError: As ``TypeError``.
     """
     for parameter in _signature(handler).parameters.values():
-        yield parameter.replace(annotation=_evaluate(handler, parameter.annotation))
+        value = _evaluate(handler, parameter.annotation)
+        yield parameter if value is parameter.annotation else parameter.replace(annotation=value)
 
 
 def return_annotation(handler: Handler) -> Any:
@@ -71,9 +72,9 @@ def is_coroutine_function(function: Handler) -> bool:
 
 def is_async(handler: Handler) -> bool:
     """Return whether the handler is async below its decorators, or with them."""
-    return any(
-        inspect.isasyncgenfunction(one) or is_coroutine_function(one) for one in (handler, inspect.unwrap(handler))
-    )
+    written = inspect.unwrap(handler)
+    layers = (handler,) if written is handler else (handler, written)
+    return any(inspect.isasyncgenfunction(one) or is_coroutine_function(one) for one in layers)
 
 
 def annotation_text(handler: Handler, name: str) -> str:

@@ -40,20 +40,26 @@ class Said:
         return self.file is None and self.setting is None
 
 
-def who_says(places: Sequence[Place], config: Config) -> dict[str, Said]:
+def who_says(places: Sequence[Place], settings: Mapping[str, Said]) -> Mapping[str, Said]:
     """
     Return for each name of ``INHERITED`` the value that holds.
 
     Args:
         places: The route file, then those of its folders, the outermost first.
-        config: The settings. Those of the same names in capitals speak last.
+        settings: What ``settings_say()``, which speak last.
     """
+    speaking = [dict.fromkeys(one.config, one) for one in places]
+    if not any(speaking):
+        return settings
+    found = {name: nearest(name, speaking, None) for name in INHERITED}
+    own = {name: Said(one.config[name], one.file, one.lines[name]) for name, one in found.items() if one is not None}
+    return {**settings, **own}
+
+
+def settings_say(config: Config) -> Mapping[str, Said]:
+    """Return for each name of ``INHERITED`` what holds where no file says anything: the name in capitals."""
     defaults, said = Config(), dict[str, Said]()
     for name in INHERITED:
-        place: Place | None = nearest(name, [dict.fromkeys(one.config, one) for one in places], None)
-        if place is not None:
-            said[name] = Said(place.config[name], place.file, place.lines[name])
-            continue
         value: Any = getattr(config, name.upper(), None)
         is_set = value != getattr(defaults, name.upper(), None)
         said[name] = Said(value, setting=f"{SETTING}[{name.upper()!r}]" if is_set else None)

@@ -8,6 +8,7 @@ from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
 from django_routehandlers.handlers.adapters import first_line
+from django_routehandlers.handlers.sharing import shared
 
 NOTHING = (Any, object)
 """Annotations that say nothing."""
@@ -41,6 +42,10 @@ def adapter_of(types: list[Any]) -> TypeAdapter[Any] | None:
     """
     if not types or any(one in NOTHING for one in types):
         return None
+    return shared("returned", tuple(types), lambda: _complete(types))
+
+
+def _complete(types: list[Any]) -> TypeAdapter[Any]:
     for one in types:
         _refuse_database(one)
     try:

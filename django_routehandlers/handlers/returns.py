@@ -19,12 +19,14 @@ from typing import Any, cast
 
 from django.core import mail
 from django.http.response import HttpResponseBase
+from pydantic import TypeAdapter
 
 from django_routehandlers.conf import get_config
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.handlers.answers import Answer, Members, members_of, resolved
 from django_routehandlers.handlers.functions import Fault, Handler, Unresolved, line_of, return_annotation
 from django_routehandlers.handlers.return_adapters import NoAdapter, Unevaluated, adapter_of
+from django_routehandlers.handlers.sharing import shared
 from django_routehandlers.responses.conversion import is_json, to_response
 from django_routehandlers.responses.event_stream import EventStreamResponse
 from django_routehandlers.responses.json import JSONResponse
@@ -183,7 +185,8 @@ def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...
         if isinstance(annotation, Unresolved):
             raise Unevaluated(f"{annotation.text!r} is not known when the routes are read")
         namespace: dict[str, Any] = getattr(inspect.unwrap(handler), "__globals__", {})
-        return _returns(members_of(resolved(annotation, namespace))), ()
+        whole = resolved(annotation, namespace)
+        return shared("returns", whole, lambda: _returns(members_of(whole))), ()
     except Unevaluated as error:
         what = f"the return annotation cannot be evaluated: {error}. Responses are neither checked nor documented."
         remedy = "Import the name at the top of the file, outside `if TYPE_CHECKING`."
@@ -205,17 +208,22 @@ def _returns(members: Members) -> Returns:
         answers.append(Answer(200, event, EventStreamResponse.framing.media_types, is_stream=True))
     if members.is_nullable:
         answers.append(Answer(204, None, ()))
-    encoders = {status: None if adapter is None else TypedEncoder(adapter) for status, adapter in adapters.items()}
+    encoders = {status: _encoder(adapter) for status, adapter in adapters.items()}
     return Returns(
         answers=tuple(answers),
         is_open=bool(members.others),
         takes_any=members.takes_any,
         value=encoders.get(200) if members.values else None,
-        item=None if item is None else TypedEncoder(item),
-        event=None if event is None else TypedEncoder(event),
+        item=_encoder(item),
+        event=_encoder(event),
         yields_events=members.yields_events,
         bodies=encoders,
     )
+
+
+def _encoder(adapter: TypeAdapter[Any] | None) -> TypedEncoder | None:
+    # One for an adapter, always: it hides private parts of the adapter, and would not find them a second time.
+    return None if adapter is None else shared("encoder", adapter, lambda: TypedEncoder(adapter))
 
 
 def _evaluated(value: object, handler: str) -> object:

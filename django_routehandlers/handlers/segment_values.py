@@ -23,6 +23,7 @@ from django_routehandlers.handlers.adapters import (
     holds_objects,
     json_schema,
 )
+from django_routehandlers.handlers.sharing import shared
 from django_routehandlers.handlers.text_values import bare_type, is_sequence, options_of, parse_integer, type_text
 from django_routehandlers.routing.segments import Segment, SegmentKind
 
@@ -99,14 +100,18 @@ def _adapter(segment: Segment, annotation: Any) -> TypeAdapter[Any]:
         if segment.converter is not None:
             # A project's converter may give any object; an instance of the annotated class is right.
             return complete_instance_adapter(annotation)
-        adapter = complete_text_adapter(annotation)
-        if holds_objects(json_schema(adapter)):
-            raise Unusable("it is an object")
-        return adapter
+        return shared("segment", annotation, lambda: _text_adapter(annotation))
     except Unusable as error:
         what = f"a segment is text, which cannot be converted to {type_text(annotation)}."
         remedy = f"Annotate {segment.text} as str, int, UUID, date, an Enum or another type that pydantic reads."
         raise Unconvertible(what, remedy) from error
+
+
+def _text_adapter(annotation: Any) -> TypeAdapter[Any]:
+    adapter = complete_text_adapter(annotation)
+    if holds_objects(json_schema(adapter)):
+        raise Unusable("it is an object")
+    return adapter
 
 
 def _integer(text: str) -> int:

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from django_routehandlers.handlers.current_user import auser_of, user_of
 from django_routehandlers.handlers.functions import Fault, Handler, is_coroutine_function, line_of, parameters_of
-from django_routehandlers.handlers.names import VALIDATOR_NAMES, line_in_module
+from django_routehandlers.handlers.names import VALIDATOR_NAMES, BindingLines
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.signature import plan_handler
 from django_routehandlers.policies.preconditions import Validators, checked_etag, checked_moment
@@ -111,13 +111,13 @@ class ValidatorFunctions:
         )
 
 
-def functions_in(module: ModuleType) -> tuple[dict[str, Handler], list[Fault]]:
-    """Return the validator functions of a route module by name, and what is wrong with what has their names."""
+def functions_in(file: BindingLines) -> tuple[dict[str, Handler], list[Fault]]:
+    """Return the validator functions of a route file by name, and what is wrong with what has their names."""
     found: dict[str, Handler] = {}
     faults: list[Fault] = []
     for name in VALIDATOR_NAMES:
-        value: Any = vars(module).get(name)
-        line = line_in_module(module, name, with_imports=True)
+        value: Any = vars(file.module).get(name)
+        line = file.line_of(name, with_imports=True)
         # Django has decorators of these names, and a module of such a name is a helper that was imported.
         is_other = isinstance(value, ModuleType) or getattr(value, "__module__", "") == "django.views.decorators.http"
         if value is None or not line or is_other:

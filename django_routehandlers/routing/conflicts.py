@@ -13,17 +13,19 @@ from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import Segment, SegmentKind
 
 _Key = tuple[tuple[int, str], ...]
+_Ordered = list[tuple[_Key, Route]]
+"""Routes behind their place in the order of matching, in this order."""
 
 
 def find_conflicts(routes: Iterable[Route]) -> tuple[Mistake, ...]:
     """Return all conflicts, in an order that does not depend on the order of *routes*."""
-    ordered = sorted(routes, key=lambda route: (match_order(route), route.file))
+    ordered = sorted(((match_order(route), route) for route in routes), key=lambda one: (one[0], one[1].file))
     return tuple(sorted({*_same_shape(ordered), *_two_names(ordered), *_same_but_for_case(ordered)}))
 
 
-def _same_shape(routes: list[Route]) -> Iterator[Mistake]:
+def _same_shape(routes: _Ordered) -> Iterator[Mistake]:
     seen: dict[_Key, Route] = {}
-    for route in routes:
+    for _, route in routes:
         for shape in _shapes(route):
             other = seen.setdefault(shape, route)
             if other is not route and not _names_differ(route, other):
@@ -56,14 +58,14 @@ def _shape(segment: Segment) -> tuple[int, str]:
     return segment.kind.value, f"[={segment.converter}]" if segment.converter else "[]"
 
 
-def _levels(routes: list[Route], kind: SegmentKind) -> Iterator[tuple[_Key, Segment, Route]]:
-    for route in routes:
+def _levels(routes: _Ordered, kind: SegmentKind) -> Iterator[tuple[_Key, Segment, Route]]:
+    for order, route in routes:
         for depth, segment in enumerate(route.segments):
             if segment.kind is kind:
-                yield match_order(route)[:depth], segment, route
+                yield order[:depth], segment, route
 
 
-def _two_names(routes: list[Route]) -> Iterator[Mistake]:
+def _two_names(routes: _Ordered) -> Iterator[Mistake]:
     seen: dict[_Key, tuple[Segment, Route]] = {}
     reported: set[tuple[_Key, str]] = set()
     for level, segment, route in _levels(routes, SegmentKind.DYNAMIC):
@@ -78,11 +80,11 @@ def _two_names(routes: list[Route]) -> Iterator[Mistake]:
             yield _mistake("E021", route, what, f"Rename {segment.folder} to {first.folder}, or pin a converter.")
 
 
-def _same_but_for_case(routes: list[Route]) -> Iterator[Mistake]:
+def _same_but_for_case(routes: _Ordered) -> Iterator[Mistake]:
     seen: dict[tuple[_Key, str], tuple[Segment, Route]] = {}
     reported: set[tuple[_Key, str]] = set()
     for level, segment, route in _levels(routes, SegmentKind.STATIC):
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", segment.text).casefold())
+        folded = _folded(segment.text)
         first, other = seen.setdefault((level, folded), (segment, route))
         if first.text != segment.text and (level, segment.text) not in reported:
             reported.add((level, segment.text))
@@ -91,6 +93,12 @@ def _same_but_for_case(routes: list[Route]) -> Iterator[Mistake]:
                 "File systems that fold them would merge the two."
             )
             yield _mistake("E022", route, what, f"Rename the folder {segment.folder} or {first.folder}.")
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def _mistake(id: str, route: Route, what: str, remedy: str) -> Mistake:

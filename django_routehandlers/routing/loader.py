@@ -63,7 +63,7 @@ def _import_folders(source: Source) -> None:
     name, path = source.package, source.root
     _import_folder(name, path)
     for folder in source.folders:
-        name, path = f"{name}.{_importable(folder)}", os.path.join(path, folder)
+        name, path = f"{name}.{_importable(folder)}", f"{path}{os.sep}{folder}"
         _import_folder(name, path)
 
 
@@ -71,7 +71,12 @@ def _import_folder(name: str, path: str) -> None:
     """Put the folder into ``sys.modules`` as a package, running its ``__init__.py`` where it has one."""
     module = sys.modules.get(name)
     if module is None:
-        module = _shadowing_module(name, path) or _new_package(name, path)
+        init = os.path.join(path, "__init__.py")
+        if os.path.isfile(init):
+            spec = spec_from_file_location(name, init, submodule_search_locations=[path])
+            module = _new_package(name, spec)
+        else:
+            module = _shadowing_module(name, path) or _new_package(name, _spec_of_folder(name, path))
     if not hasattr(module, "__path__"):
         # Of a file and a folder of one name Python sees the file alone; a path makes it a package as well.
         module.__path__ = [path]
@@ -79,20 +84,20 @@ def _import_folder(name: str, path: str) -> None:
 
 def _shadowing_module(name: str, path: str) -> ModuleType | None:
     """Import the file that comes before a folder of its name: ``route.py`` beside ``route/``."""
-    if os.path.isfile(os.path.join(path, "__init__.py")) or not os.path.isfile(f"{path}.py"):
+    if not os.path.isfile(f"{path}.py"):
         return None
     return importlib.import_module(name) if name.endswith("." + os.path.basename(path)) else None
 
 
-def _new_package(name: str, path: str) -> ModuleType:
-    init = os.path.join(path, "__init__.py")
-    if os.path.isfile(init):
-        spec = spec_from_file_location(name, init, submodule_search_locations=[path])
-    else:
-        spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = [path]
+def _spec_of_folder(name: str, path: str) -> ModuleSpec:
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [path]
+    return spec
+
+
+def _new_package(name: str, spec: ModuleSpec | None) -> ModuleType:
     if spec is None:  # pragma: no cover - the import system knows what a .py file is
-        raise ImportError(f"{init} cannot be imported")
+        raise ImportError(f"{name} cannot be imported")
     module = module_from_spec(spec)
     sys.modules[name] = module
     if spec.loader is not None:

@@ -86,19 +86,21 @@ class SegmentsPattern(RoutePattern):
     def __init__(
         self, segments: Sequence[Segment], converters: Mapping[str, Converter], *, name: str | None, slash: bool
     ) -> None:
-        ending = "/" if slash and segments else ""
-        super().__init__("/".join(map(_as_django_writes, segments)) + ending, name=name, is_endpoint=True)
+        # Django would turn each route into an expression that is not used.
+        super().__init__("", name=name, is_endpoint=True)
+        self._segments = segments
+        self._ending = "/" if slash and segments else ""
+        self._route = "/".join(map(_as_django_writes, segments)) + self._ending
         self.converters = {
             segment.text: CatchAllConverter() if segment.takes_rest else converters[segment.converter or "str"]
             for segment in segments
             if segment.is_parameter
         }
-        self._expression = "^" + "/".join(map(self._as_expression, segments)) + ending + r"\Z"
 
     @cached_property
     def regex(self) -> re.Pattern[str]:  # type: ignore[override]
         """The expression that ``reverse()`` fills and that its result has to match."""
-        return re.compile(self._expression)
+        return re.compile("^" + "/".join(map(self._as_expression, self._segments)) + self._ending + r"\Z")
 
     def check(self) -> list[CheckMessage]:
         """Return nothing: Django's checks look for slips in routes that were written by hand."""
