@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic
 from typing import cast
 
 from django.apps import AppConfig, apps
@@ -20,6 +19,7 @@ from django_routehandlers.autoreload import is_known_folder, watch_routes
 from django_routehandlers.caching.invalidation import tables_written
 from django_routehandlers.caching.queries import install
 from django_routehandlers.checks import TAG, check_deployment, check_engine, check_routes
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.conf import SETTING, get_config, read_config
 from django_routehandlers.documentation import linked
 from django_routehandlers.exceptions import Mistake

@@ -7,11 +7,12 @@ answers again is found out beside the requests, by one probe at a time.
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
 from typing import ParamSpec, TypeVar
+
+from django_routehandlers.clocks import monotonic
 
 _FIRST_PAUSE = 0.25  # seconds from the first failure to the first probe
 _LONGEST_PAUSE = 1.0  # seconds between probes, after doubling
@@ -41,7 +42,7 @@ class Breaker:
         slow: Seconds. A cache that takes longer for each of three calls in a row has failed, too.
         probe: Asks the cache for anything, and fails where it does not answer. It is called on a thread
             of its own, so that no request pays for it. ``None``: the next caller finds out.
-        clock: Seconds from any beginning, as of ``time.monotonic()``.
+        clock: Seconds from any beginning, as of ``clocks.monotonic()``.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Breaker:
         *,
         slow: float = float("inf"),
         probe: Callable[[], object] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._name = name
         self._slow = slow

@@ -12,6 +12,7 @@ from django.core.signals import setting_changed
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.stores import open_store
+from django_routehandlers.clocks import current_clock
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.policies.throttle import Use
 
@@ -59,7 +60,7 @@ def current_counting() -> Counting:
 @lru_cache(maxsize=1)
 def _counting() -> Counting:
     store = _redis_store()
-    return Counting(MemoryCounts() if store is None else RedisCounts(store))
+    return Counting(MemoryCounts(current_clock().now) if store is None else RedisCounts(store))
 
 
 def _redis_store() -> RedisStore | None:

@@ -21,6 +21,7 @@ from django_routehandlers.caching.local_tier import LocalTier
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.caching.surroundings import Variables
 from django_routehandlers.caching.versions import TagVersions
+from django_routehandlers.clocks import current_clock
 from django_routehandlers.conf import SETTING, Config, get_config
 
 DRAIN = 5.0
@@ -42,6 +43,7 @@ def current_cache() -> Cache:
         LocalTier(config.LOCAL_TIER_SIZE) if config.LOCAL_TIER else None,
         serves_stale=config.BACKGROUND_REFRESH,
         max_value=config.MAX_CACHED_BODY,
+        clock=current_clock(),
     )
 
 

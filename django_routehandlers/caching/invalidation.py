@@ -8,7 +8,7 @@ when it is done, and is never served.
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
-from time import monotonic, sleep
+from time import sleep
 from urllib.parse import unquote_to_bytes
 
 from asgiref.sync import sync_to_async
@@ -22,6 +22,7 @@ from django_routehandlers.caching.current import current_cache, get_config
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.caching.tags import ANY_TABLE, EVERY_WRITE, every_tag, path_tag, table_tag
 from django_routehandlers.caching.versions import ALL
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.engine.threads import is_on_loop
 
 _PATIENCE = 1.0  # seconds for which an invalidation that somebody waits for is tried

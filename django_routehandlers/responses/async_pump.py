@@ -11,11 +11,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, C
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, suppress
 from contextvars import Context, copy_context
-from time import monotonic, sleep
+from time import sleep
 from types import AsyncGeneratorType
 from typing import Any, cast
 
 from asgiref.sync import AsyncToSync, ThreadSensitiveContext
+
+from django_routehandlers.clocks import monotonic
 
 PIECE = 65536
 """Bytes that are joined at most; one line may be longer."""
