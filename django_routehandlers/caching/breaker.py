@@ -13,6 +13,7 @@ from threading import Lock, Thread
 from typing import ParamSpec, TypeVar
 
 from django_routehandlers.clocks import monotonic
+from django_routehandlers.documentation import Documented, Section
 
 _FIRST_PAUSE = 0.25  # seconds from the first failure to the first probe
 _LONGEST_PAUSE = 1.0  # seconds between probes, after doubling
@@ -25,12 +26,14 @@ _R = TypeVar("_R")
 logger = logging.getLogger("django_routehandlers.cache")
 
 
-class StoreError(Exception):
+class StoreError(Documented):
     """
     The cache has not answered, or not taken what it was given: it is down, hung, slow, read-only or full.
 
     What the call was to do may have been done all the same.
     """
+
+    section = Section("reference/caching", "The store")
 
 
 class Breaker:

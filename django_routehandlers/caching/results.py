@@ -24,7 +24,10 @@ from django_routehandlers.caching.steps import Made, Terms, Wanted
 from django_routehandlers.caching.surroundings import Surroundings, Variables
 from django_routehandlers.clocks import monotonic
 from django_routehandlers.conf import get_config, is_lifetime
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.engine.threads import is_on_loop
+
+_SECTION = Section("how-to/cached-functions-and-fetch", "Cache a function")
 
 Revalidate = int | Literal[False] | None
 """Freshness lifetime: seconds, ``False`` until invalidated, ``None`` for the setting ``DEFAULT_REVALIDATE``."""
@@ -100,9 +103,12 @@ def check_revalidate(revalidate: object, where: str) -> None:
         ValueError: It is none. The message begins with *where*.
     """
     if revalidate is not None and not is_lifetime(revalidate):
-        raise ValueError(
-            f"{where}: revalidate is {revalidate!r}. It is a whole number of seconds, 0 for never, or False for until "
-            "it is invalidated. Write revalidate=60."
+        raise documented(
+            ValueError(
+                f"{where}: revalidate is {revalidate!r}. It is a whole number of seconds, 0 for never, or False for "
+                "until it is invalidated. Write revalidate=60."
+            ),
+            _SECTION,
         )
 
 
@@ -116,8 +122,11 @@ def check_tags(tags: object, where: str) -> tuple[str, ...]:
     # A text is several texts too, one for each character.
     found = tuple(cast("Iterable[object]", tags)) if isinstance(tags, Iterable) and not isinstance(tags, str) else ("",)
     if not all(isinstance(tag, str) and tag for tag in found):
-        raise TypeError(
-            f'{where}: the tags are {tags!r}. They are a list of str, none of them empty, such as ["products"].'
+        raise documented(
+            TypeError(
+                f'{where}: the tags are {tags!r}. They are a list of str, none of them empty, such as ["products"].'
+            ),
+            _SECTION,
         )
     return cast("tuple[str, ...]", found)
 

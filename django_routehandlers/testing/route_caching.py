@@ -22,12 +22,15 @@ from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.inspection import inspect_entry
 from django_routehandlers.clocks import Clock, measured_by
 from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.view_facts import cached_get_of
 from django_routehandlers.listing.plain_request import default_language, run_as_request
 from django_routehandlers.policies.outcome import CacheOutcome
 from django_routehandlers.responses.problems import Refusal
 from django_routehandlers.testing.clients import url_of
 from django_routehandlers.testing.sent import request_of, where
+
+_SECTION = Section("reference/testing", "The route cache")
 
 _REMEDIES = {
     "dynamic": "Its GET is dynamic: `manage.py show_routes` says why.",
@@ -88,7 +91,10 @@ class RouteCache:
             ValueError: *seconds* is negative.
         """
         if seconds < 0:
-            raise ValueError(f"advance({seconds!r}): time only passes. Write a number of seconds, as in advance(60).")
+            raise documented(
+                ValueError(f"advance({seconds!r}): time only passes. Write a number of seconds, as in advance(60)."),
+                _SECTION,
+            )
         self._time.ahead += seconds
 
     def finish_refreshes(self) -> None:
