@@ -170,7 +170,7 @@ def plain_errors() -> Iterator[str]:
     for path in built_docs.PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Raise(ast.Call(ast.Name(name))) if name in PLAIN:
+                case ast.Raise(ast.Call(ast.Name(name))) | ast.Return(ast.Call(ast.Name(name))) if name in PLAIN:
                     yield f"{path.relative_to(built_docs.PACKAGE)}: {name}"
 
 

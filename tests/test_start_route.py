@@ -332,7 +332,8 @@ def test_app_is_named_where_several_could_hold_the_route(site: Site) -> None:
     a, b = site.label("_a"), site.label("_b")
     shown = start("new")
     assert shown.err == (
-        f"--app is missing, and more than one app could hold the route. Name one. Apps of this project: {a}, {b}.\n{MORE}"
+        "--app is missing, and more than one app could hold the route. Name one. "
+        f"Apps of this project: {a}, {b}.\n{MORE}"
     )
     start("new", "--app", a)
     assert (site.root / a / "routes/new/route.py").is_file()

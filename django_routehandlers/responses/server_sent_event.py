@@ -247,12 +247,13 @@ def _check_retry(value: object) -> None:
 
 
 def _wrong_type(name: str, value: object, rule: str, remedy: str) -> TypeError:
-    return TypeError(f"ServerSentEvent: {name} is of type {type(value).__qualname__}. {rule} {remedy}")
+    what = f"ServerSentEvent: {name} is of type {type(value).__qualname__}."
+    return documented(TypeError(f"{what} {rule} {remedy}"), _SECTION)
 
 
 def _no_utf8(name: str, error: UnicodeEncodeError) -> ValueError:
     found = error.object[error.start]
-    return ValueError(
-        f"ServerSentEvent: {name} has the lone surrogate {found!r} at {error.start}. An event stream is UTF-8, "
-        'which has none. Clean the text, such as with text.encode(errors="replace").decode().'
-    )
+    what = f"ServerSentEvent: {name} has the lone surrogate {found!r} at {error.start}."
+    rule = "An event stream is UTF-8, which has none."
+    remedy = 'Clean the text, such as with text.encode(errors="replace").decode().'
+    return documented(ValueError(f"{what} {rule} {remedy}"), _SECTION)
