@@ -34,7 +34,7 @@ def read_metadata(path: Path) -> Message:
 
 def wrong_links(metadata: Message, readme: str) -> Iterator[str]:
     """Yield what is wrong with the links of the long description that was made of *readme*."""
-    text: str = metadata.get_payload()
+    text = str(metadata.get_payload())
     relative = [link for link in LINK.findall(readme) if "://" not in link and not link.startswith("#")]
     found = LINK.findall(text)
     yield from (f"{link} is relative" for link in found if "://" not in link and not link.startswith("#"))

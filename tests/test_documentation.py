@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.core.checks import CheckMessage, Warning, run_checks
@@ -73,7 +73,7 @@ def test_message_leads_to_each_setting_that_it_names(setting: str, monkeypatch: 
         lambda app_configs, **kwargs: [Warning("What.", hint=f"Set ROUTEHANDLERS['{setting}'].", id="routehandlers.W1")]
     )
     (message,) = check()
-    assert message.hint.endswith(f" and {ADDRESS}/reference/settings.html#{anchor(setting)}")
+    assert str(message.hint).endswith(f" and {ADDRESS}/reference/settings.html#{anchor(setting)}")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_address_that_is_known_makes_links(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("wrong", "place"),
     [
-        (lambda: after(None), "Where it may be called in docs/reference/after.md"),
-        (lambda: cached(object()), "Cache a function in docs/how-to/cached-functions-and-fetch.md"),
+        (lambda: after(cast("Any", None)), "Where it may be called in docs/reference/after.md"),
+        (lambda: cached(cast("Any", object())), "Cache a function in docs/how-to/cached-functions-and-fetch.md"),
         (lambda: revalidate_tag(), "Invalidation in docs/reference/caching.md"),
         (lambda: CORS(["app.example"]), "Arguments of CORS in docs/reference/cors.md"),
         (lambda: Throttle("often"), "Arguments of Throttle in docs/reference/throttling.md"),
