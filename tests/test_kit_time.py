@@ -143,6 +143,14 @@ def test_settings_that_are_overridden_within_keep_the_time(site: Site, kind: str
         cache.assert_not_stored("/counted")
 
 
+def test_limits_are_counted_in_memory_whatever_the_settings_say(site: Site, kind: str) -> None:
+    nowhere = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    site.settings.CACHES = {**site.settings.CACHES, "counts": nowhere}
+    site.settings.ROUTEHANDLERS = {"THROTTLE_CACHE": "counts", "THROTTLE_FAILURE": "refuse"}
+    with route_cache():
+        assert [RouteClient().get("/limited").status_code for _ in range(3)] == [200, 200, 429]
+
+
 def test_case_of_django_moves_time_too(kind: str) -> None:
     from django.test import SimpleTestCase
 
