@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic
+from dataclasses import fields
 from typing import cast
 
 from django.apps import AppConfig, apps
@@ -20,8 +20,9 @@ from django_routehandlers.autoreload import is_known_folder, watch_routes
 from django_routehandlers.caching.invalidation import tables_written
 from django_routehandlers.caching.queries import install
 from django_routehandlers.checks import TAG, check_deployment, check_engine, check_routes
-from django_routehandlers.conf import SETTING, get_config, read_config
-from django_routehandlers.documentation import linked
+from django_routehandlers.clocks import monotonic
+from django_routehandlers.conf import SETTING, Config, get_config, read_config
+from django_routehandlers.documentation import Section, documented, linked
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.explorer.checks import check_explorer
 from django_routehandlers.openapi.paths import find_clashes
@@ -35,8 +36,9 @@ RETRY_AFTER = 1.0
 """Seconds after which files that could not be imported are tried again, when somebody asks."""
 
 # Made once, since ready() may run twice, and Django registers another function once more.
-_ROUTES, _DEPLOYMENT = linked(check_routes), linked(check_deployment)
-_ENGINE, _EXPLORER = linked(check_engine), linked(check_explorer)
+_LINKED = linked([setting.name for setting in fields(Config)])
+_ROUTES, _DEPLOYMENT = _LINKED(check_routes), _LINKED(check_deployment)
+_ENGINE, _EXPLORER = _LINKED(check_engine), _LINKED(check_explorer)
 
 
 class RouteHandlersConfig(AppConfig):
@@ -94,9 +96,10 @@ class RouteHandlersConfig(AppConfig):
             get_resolver().urlconf_module  # noqa: B018 - importing is what this attribute does
         with self._lock:
             if self._building:
-                raise ImproperlyConfigured(
-                    "A route file asks for the routes while they are being imported. "
-                    "At the top level of a module a URL is known later: use reverse_lazy()."
+                what = "A route file asks for the routes while they are being imported. "
+                remedy = "At the top level of a module a URL is known later: use reverse_lazy()."
+                raise documented(
+                    ImproperlyConfigured(what + remedy), Section("reference/file-conventions", "URL names")
                 )
             if self._table is not None:
                 return self._table

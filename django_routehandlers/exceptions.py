@@ -11,6 +11,8 @@ from typing import Literal
 
 from django.core.exceptions import ImproperlyConfigured
 
+from django_routehandlers.documentation import CHECKS, Section, see
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
@@ -57,3 +59,5 @@ class RoutesError(ImproperlyConfigured):
         count = len(self.mistakes)
         lines = "\n".join(f"  {mistake} (routehandlers.{mistake.id})" for mistake in self.mistakes)
         super().__init__(f"The routes have {count} mistake{'s' if count != 1 else ''}:\n{lines}")
+        for id in dict.fromkeys(mistake.id for mistake in self.mistakes):
+            self.add_note(see(Section(CHECKS, f"routehandlers.{id}")))

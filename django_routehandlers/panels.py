@@ -6,7 +6,6 @@ Only plain values are recorded: the toolbar shows them later, in another request
 
 import os
 from collections.abc import Iterator, Mapping
-from time import monotonic
 from typing import Any, cast
 
 from debug_toolbar.panels import Panel
@@ -71,7 +70,7 @@ def _outcome(request: HttpRequest, outcome: CacheOutcome | None) -> str:
     status = outcome.status
     if status.hit:
         entry = entry_of(request)
-        return "hit" if entry is None or entry.is_fresh(monotonic()) else "hit, stale"
+        return "hit" if entry is None or entry.is_fresh(current_cache().clock.now()) else "hit, stale"
     if status.fwd == "bypass":
         return "dynamic" if status.detail == "dynamic" else f"bypass: {status.detail}"
     if status.fwd == "method":
@@ -99,7 +98,7 @@ def _facts(view: Any, outcome: CacheOutcome, entry: Entry | None) -> Iterator[tu
         yield "Handler ran", why
     if entry is None:
         return
-    yield "Age", f"{entry.age_now(monotonic()):.1f} s"
+    yield "Age", f"{entry.age_now(current_cache().clock.now()):.1f} s"
     yield "Lifetime", "until invalidated" if entry.lifetime is None else f"{entry.lifetime:.0f} s"
     yield "Served stale", f"for {entry.window:.0f} s more" if entry.window else "never"
     yield "Tags", ", ".join(entry.names) or "none"

@@ -98,7 +98,7 @@ def serve_route(
     if not layers and nearest("security", places, None) is not None:
         found.extend(_unasked(route, plans, handlers))
     fields = _fields(route, places, found)
-    around_it = {**_around(plans, places, config), "layers": layers, "fields": fields, "guard": guard}
+    around_it: dict[str, Any] = {**_around(plans, places, config), "layers": layers, "fields": fields, "guard": guard}
     views = make_view(handlers, module.__name__, cached, policy, **around_it)
     note_config((views.view, views.on_loop, views.in_thread), who_says([_place(*one) for one in files], said))
     ways: Any = {"on_loop": views.on_loop, "in_thread": views.in_thread, "slash": config.TRAILING_SLASH}

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls.converters import get_converters
 
 from django_routehandlers.conf import SETTING, Config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.handlers.provenance import settings_say
 from django_routehandlers.handlers.redirect import make_slash_redirect
@@ -30,6 +31,8 @@ from django_routehandlers.routing.patterns import RouteTable
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.url_patterns import SegmentConverter, Served
 from django_routehandlers.serving import load_folder, serve_route
+
+_SECTION = Section("how-to/installing-and-including", "Add the app")
 
 APP = "django_routehandlers"
 """Label of the app whose config keeps the table."""
@@ -58,8 +61,11 @@ def app_config() -> KeepsTable:
     try:
         return cast("KeepsTable", apps.get_app_config(APP))
     except LookupError:
-        raise ImproperlyConfigured(
-            f"The URLconf includes {APP}.urls, but {APP!r} is not in INSTALLED_APPS. Add it there."
+        raise documented(
+            ImproperlyConfigured(
+                f"The URLconf includes {APP}.urls, but {APP!r} is not in INSTALLED_APPS. Add it there."
+            ),
+            _SECTION,
         ) from None
 
 

@@ -229,7 +229,8 @@ def test_cache_of_each_process_is_warned_about_before_it_is_deployed(
         "CACHES['default']: each process of the server has a cache of its own, so an invalidation in one reaches no "
         "other.",
         hint="Use a cache that processes share, such as Redis, and name it in ROUTEHANDLERS['CACHE']. If the server "
-        "is one process, silence routehandlers.W063. See routehandlers.W063 in docs/reference/checks.md.",
+        "is one process, silence routehandlers.W063. See routehandlers.W063 in docs/reference/checks.md and CACHE in "
+        "docs/reference/settings.md.",
         id="routehandlers.W063",
     )
     found = run_checks(tags=["routehandlers"], include_deployment_checks=True)

@@ -1,5 +1,6 @@
 """The reference lists what the code has: settings, checks, options, names and versions, neither more nor less."""
 
+import ast
 import inspect
 import itertools
 import re
@@ -13,7 +14,7 @@ from django.core.management import CommandParser, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
 import django_routehandlers
-from built_docs import ids_in_the_code
+from built_docs import PACKAGE, ids_in_the_code
 from django_routehandlers.conf import Config
 from django_routehandlers.handlers.exports import CONFIG_NAMES
 from django_routehandlers.handlers.names import METHODS
@@ -123,6 +124,28 @@ def test_methods_are_listed() -> None:
 def test_route_segment_config_is_listed() -> None:
     rows = first_table(section(read("handlers.md"), "## Route segment config"))
     assert tuple(row[0] for row in rows) == CONFIG_NAMES
+
+
+def header_fields_in_the_code() -> set[str]:
+    """Return the names of header fields that the package's source writes as strings, or as keys of META."""
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if re.fullmatch(r"(?:[A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*|ETag|Vary|Allow|Age|Sunset|RateLimit", node.value):
+                    found.add(node.value)
+                elif key := re.fullmatch(r"HTTP_([A-Z_]+)", node.value):
+                    found.add(key[1].replace("_", "-").title())
+    return found - {"Project-URL"}
+
+
+def test_header_fields_are_listed() -> None:
+    listed = set(re.findall(r"`([A-Z][A-Za-z-]*)`", read("header-fields.md")))
+    known = {name.lower() for name in listed}
+    assert {name for name in header_fields_in_the_code() if name.lower() not in known} == set()
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))).lower()
+    written = source.replace("_", "-")
+    assert [name for name in sorted(listed - {"PROXY_COUNT"}) if name.lower() not in written] == []
 
 
 def test_supported_versions_are_those_that_tox_tests() -> None:

@@ -77,7 +77,9 @@ def test_data_is_not_pickled() -> None:
 
 
 def test_a_body_without_json_form_is_a_type_error() -> None:
-    with pytest.raises(JSONEncodeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.$"):
+    with pytest.raises(
+        JSONEncodeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.\nSee JSON in"
+    ):
         JSONResponse({1, 2}).content  # noqa: B018 - reading is what encodes
     assert issubclass(JSONEncodeError, TypeError)
 

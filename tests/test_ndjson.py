@@ -286,7 +286,7 @@ def test_an_error_breaks_off_the_body_under_asgi(produce: Produce, settings: Set
 def test_a_value_without_json_form_breaks_off_the_body() -> None:
     content = iter(NDJSONResponse([1, {2}]))
     assert [next(content), next(content)] == [b"1\n", ERROR_LINE]
-    with pytest.raises(TypeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.$"):
+    with pytest.raises(TypeError, match=r"^At #: A set has no order\. Use a list, such as sorted\(values\)\.\n"):
         next(content)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from built_dist import README, read_metadata, wrong_links
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "django_routehandlers"
 SOURCES = {
@@ -49,6 +51,11 @@ def test_wheel_brings_the_plugin_of_pytest_and_no_other(built: Path) -> None:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
         text = archive.read(name).decode()
     assert text.split() == ["[pytest11]", "routehandlers", "=", "django_routehandlers.testing.plugin"]
+
+
+def test_links_of_the_long_description_lead_somewhere_on_an_index(built: Path) -> None:
+    for path in built.iterdir():
+        assert list(wrong_links(read_metadata(path), README.read_text(encoding="utf-8"))) == []
 
 
 def test_wheel_asks_for_no_django_with_known_faults(built: Path) -> None:

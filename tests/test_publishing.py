@@ -1,12 +1,14 @@
 """What GitHub runs is pinned, may do little, and tries what tox does; what contributors read names what there is."""
 
 import re
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from built_dist import wrong_links
 from docs_blocks import read_blocks
 from docs_project import ROOT
 
@@ -73,6 +75,30 @@ def test_files_that_a_page_for_contributors_names_are_there(path: Path) -> None:
     named = re.findall(r"\b(?:tests|docs)/[\w/-]+\.(?:py|md)\b", text)
     assert [link for link in links if not (path.parent / link).is_file()] == []
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "wrong"),
+    [
+        (None, "Read the docs and [RFC](https://rfc.example/).", []),
+        (None, "Read [the docs](docs/a.md).", ["docs/a.md is relative"]),
+        ("https://code.example/x", "Read [the docs](https://code.example/x/blob/main/docs/a.md).", []),
+        (
+            "https://code.example/x",
+            "Read the docs.",
+            ["1 links of the README are to lead to https://code.example/x, and 0 do: see pyproject.toml"],
+        ),
+        (None, "```sh\nmore\n```", ["the code is not that of the README"]),
+    ],
+)
+def test_link_of_the_long_description_that_leads_nowhere_is_found(
+    source: str | None, text: str, wrong: list[str]
+) -> None:
+    metadata = Message()
+    if source is not None:
+        metadata["Project-URL"] = f"Source, {source}"
+    metadata.set_payload(text)
+    assert list(wrong_links(metadata, "Read [the docs](docs/a.md) and [RFC](https://rfc.example/).")) == wrong
 
 
 def test_first_green_test_is_prepared_as_the_readme_prepares_all_of_them() -> None:

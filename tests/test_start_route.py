@@ -26,6 +26,7 @@ from docs_project import ROOT, Project
 from show_routes_command import Shown
 
 GOLDEN = Path(__file__).parent / "typing" / "started_route.py"
+MORE = "See What is refused in docs/reference/commands.md.\n"
 EVERY_METHOD = "GET,POST,PUT,PATCH,DELETE"
 TITLES = ("path", "types", "methods")
 MATRIX = [
@@ -331,7 +332,8 @@ def test_app_is_named_where_several_could_hold_the_route(site: Site) -> None:
     a, b = site.label("_a"), site.label("_b")
     shown = start("new")
     assert shown.err == (
-        f"--app is missing, and more than one app could hold the route. Name one. Apps of this project: {a}, {b}.\n"
+        "--app is missing, and more than one app could hold the route. Name one. "
+        f"Apps of this project: {a}, {b}.\n{MORE}"
     )
     start("new", "--app", a)
     assert (site.root / a / "routes/new/route.py").is_file()
@@ -445,7 +447,7 @@ def test_app_that_is_not_in_a_directory_is_refused(shop: Site) -> None:
 
 def test_project_without_an_app_of_its_own_is_told_how_to_get_one(site: Site) -> None:
     assert start("/").err == (
-        "INSTALLED_APPS has no app of this project. Make one with `manage.py startapp`, and add it there.\n"
+        "INSTALLED_APPS has no app of this project. Make one with `manage.py startapp`, and add it there.\n" + MORE
     )
 
 
@@ -458,7 +460,7 @@ def test_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "route.py"
     file.write_text("theirs")
     with pytest.raises(
-        CannotStart, match=r"route\.py: the file cannot be written: File exists\. Nothing was changed\.$"
+        CannotStart, match=r"route\.py: the file cannot be written: File exists\. Nothing was changed\."
     ):
         create_file(str(file), "ours", lambda: None)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("route.py", "theirs")]

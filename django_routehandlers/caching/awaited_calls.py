@@ -7,13 +7,13 @@ one whose time would be over before its turn is not taken on.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from django_routehandlers.caching.breaker import StoreError
+from django_routehandlers.clocks import monotonic
 
 _THREADS = 4
 # How much the last call says of the next one: a single slow one may be the machine's own fault.
@@ -49,7 +49,7 @@ class AwaitedCalls:
             StoreError: The call has not ended in time. Where it has begun, it goes on, and nobody waits for it.
         """
         self._enter()
-        ends = time.monotonic() + self._timeout
+        ends = monotonic() + self._timeout
         call = self._threads.submit(self._make, ends, lambda: function(*args, **kwargs))
         call.add_done_callback(self._leave)
         try:
@@ -85,7 +85,7 @@ class AwaitedCalls:
             self._pending -= 1
 
     def _make(self, ends: float, function: Callable[[], _R]) -> _R:
-        began = time.monotonic()
+        began = monotonic()
         if began >= ends:
             # The event loop is behind, and has not yet cancelled it.
             self._on_late("Its turn came too late.")
@@ -93,7 +93,7 @@ class AwaitedCalls:
         try:
             result = function()
         finally:
-            ended = time.monotonic()
+            ended = monotonic()
             with self._lock:
                 self._usual += _WEIGHT * (ended - began - self._usual)
         if ended > ends:

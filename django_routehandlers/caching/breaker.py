@@ -7,13 +7,15 @@ answers again is found out beside the requests, by one probe at a time, whether 
 
 import logging
 import os
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import ParamSpec, TypeVar
+
+from django_routehandlers.clocks import monotonic
+from django_routehandlers.documentation import Documented, Section
 
 _FIRST_PAUSE = 0.25  # seconds from the first failure to the first probe
 _LONGEST_PAUSE = 1.0  # seconds between probes, after doubling
@@ -26,12 +28,14 @@ _R = TypeVar("_R")
 logger = logging.getLogger("django_routehandlers.cache")
 
 
-class StoreError(Exception):
+class StoreError(Documented):
     """
     The cache has not answered, or not taken what it was given: it is down, hung, slow, read-only or full.
 
     What the call was to do may have been done all the same.
     """
+
+    section = Section("reference/caching", "The store")
 
 
 class Breaker:
@@ -43,7 +47,7 @@ class Breaker:
         slow: Seconds. A cache that takes longer for each of three calls in a row has failed, too.
         probe: Asks the cache for anything, and fails where it does not answer. It is called on a thread
             of its own, so that no request pays for it, until it succeeds. ``None``: the next caller finds out.
-        clock: Seconds from any beginning, as of ``time.monotonic()``.
+        clock: Seconds from any beginning, as of ``clocks.monotonic()``.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class Breaker:
         *,
         slow: float = float("inf"),
         probe: Callable[[], object] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._name = name
         self._slow = slow

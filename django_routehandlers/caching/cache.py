@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -25,6 +24,7 @@ from django_routehandlers.caching.sessions import may_see_otherwise, why_seen_ot
 from django_routehandlers.caching.steps import Made, Steps, Wanted
 from django_routehandlers.caching.stores import Store
 from django_routehandlers.caching.versions import TagVersions
+from django_routehandlers.clocks import REAL, Clock, monotonic
 from django_routehandlers.engine.own_thread import keep_thread
 from django_routehandlers.responses.problems import problem_for_exception
 from django_routehandlers.responses.time_limit import Overdue
@@ -52,7 +52,7 @@ class Found:
 
 
 class Cache:
-    """Entries of this process and of its store."""
+    """Entries of this process and of its store, which get old by *clock*."""
 
     def __init__(
         self,
@@ -62,10 +62,13 @@ class Cache:
         *,
         serves_stale: bool,
         max_value: int,
+        clock: Clock = REAL,
     ) -> None:
         self.store, self.versions, self.tier, self.counters = store, versions, tier, Counters()
-        self.flights = Flights()
-        self._filling = Filling(store, versions, tier, self.counters, serves_stale=serves_stale, max_value=max_value)
+        self.flights, self.clock = Flights(), clock
+        self._filling = Filling(
+            store, versions, tier, self.counters, clock, serves_stale=serves_stale, max_value=max_value
+        )
         self._serves_stale = serves_stale
         self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="route-cache")
         self.refreshes = Refreshes()
@@ -75,12 +78,12 @@ class Cache:
         Return the entry, fresh or stale, where memory alone tells that it may be served.
 
         Args:
-            now: Seconds of the monotonic clock.
+            now: Seconds of the clock of this cache.
         """
         if self.tier is None:
             return None
         entry = self.tier.get(key)
-        if entry is None or not self.versions.is_valid(entry.versions, now):
+        if entry is None or not self.versions.is_valid(entry.versions, monotonic()):
             return None
         if not (entry.is_usable(now) if self._serves_stale else entry.is_fresh(now)):
             return None
@@ -136,13 +139,13 @@ class Cache:
 
     def refresh(self, wanted: Wanted, entry: Entry, make: Make) -> None:
         """Have a stale entry made anew, in a thread of its own, unless that is under way."""
-        if monotonic() >= entry.retry_at:
+        if self.clock.now() >= entry.retry_at:
             # What waits for a thread must not be waited for: its flight begins with it.
             self.refreshes.start(wanted.key, lambda: self._refresh(wanted, entry, make))
 
     def arefresh(self, wanted: Wanted, entry: Entry, make: AMake) -> None:
         """As ``refresh()``, in a task of its own on the running event loop."""
-        if monotonic() < entry.retry_at or not self.refreshes.has_room:
+        if self.clock.now() < entry.retry_at or not self.refreshes.has_room:
             return
         flight, leads = self.flights.join(wanted.key)
         if flight is not None and leads:
@@ -263,7 +266,7 @@ class Cache:
         """Have the fill that asks depend on what the entry depends on."""
         entry, outer = found.entry, wanted.outer
         # Fresh when it was found, it may be stale by now.
-        if entry is not None and outer is not None and not found.has_run and not outer.uses(entry, monotonic()):
+        if entry is not None and outer is not None and not found.has_run and not outer.uses(entry, self.clock.now()):
             outer.limit(0.0)
         return found
 

@@ -32,6 +32,9 @@ from django_routehandlers.caching.steps import Made, Terms
 from django_routehandlers.caching.surroundings import Unkeyable, surroundings_key
 from django_routehandlers.caching.tags import made_tag, table_tags, user_tag
 from django_routehandlers.caching.values import ReturnValues, return_annotation
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("how-to/cached-functions-and-fetch", "Cache a function")
 
 Tags = Sequence[str] | Callable[..., Iterable[str]]
 DependsOn = Literal["auto"] | Sequence[type[Model] | str] | None
@@ -182,7 +185,7 @@ class CachedFunction:
             except TypeError as error:
                 is_instance = not parts and name in ("self", "cls")
                 remedy = " Or make the class a dataclass, or a function of it." if is_instance else ""
-                raise TypeError(f"{self._name}: the argument `{name}`: {error}{remedy}") from None
+                raise documented(TypeError(f"{self._name}: the argument `{name}`: {error}{remedy}"), _SECTION) from None
         return tuple(parts)
 
     def _prepared(self, bound: inspect.BoundArguments) -> Terms:
@@ -209,14 +212,20 @@ def _checked(function: object) -> str:
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}()"
     kind = type(function).__name__
     if kind in ("staticmethod", "classmethod", "property"):
-        raise TypeError(f"@cached: {name} is a {kind}, no function. Write @cached below @{kind}.")
+        raise documented(TypeError(f"@cached: {name} is a {kind}, no function. Write @cached below @{kind}."), _SECTION)
     # A class, a bound method, a partial: what it holds besides the arguments would be missing in the key.
     if not inspect.isfunction(function):
-        raise TypeError(
-            f"@cached: {function!r} is no function written with `def`. Write one that calls it, and decorate that."
+        raise documented(
+            TypeError(
+                f"@cached: {function!r} is no function written with `def`. Write one that calls it, and decorate that."
+            ),
+            _SECTION,
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"@cached: {name} is a generator, which returns no value that could be kept. Return a list.")
+        raise documented(
+            TypeError(f"@cached: {name} is a generator, which returns no value that could be kept. Return a list."),
+            _SECTION,
+        )
     return name
 
 
@@ -237,16 +246,21 @@ def _identity(function: Callable[..., Any]) -> Key:
 def _taken(tags: Callable[..., Any], signature: inspect.Signature, name: str) -> tuple[str, ...] | None:
     """Return the parameters of the function *tags*; ``None`` where it takes any."""
     if inspect.isclass(tags) or _is_async(tags):
-        raise TypeError(f"{name}: tags is {tags!r}. It is a list of str, or a plain function that returns one.")
+        raise documented(
+            TypeError(f"{name}: tags is {tags!r}. It is a list of str, or a plain function that returns one."), _SECTION
+        )
     parameters = inspect.signature(tags).parameters.values()
     if any(one.kind is one.VAR_KEYWORD for one in parameters):
         return None
     names = tuple(one.name for one in parameters if one.name in signature.parameters)
     unknown = [one.name for one in parameters if one.name not in names and one.default is one.empty]
     if unknown:
-        raise TypeError(
-            f"{name}: the function for its tags takes `{unknown[0]}`, which {name} does not. "
-            f"Name its parameters as those of {name}: {', '.join(signature.parameters) or 'none'}."
+        raise documented(
+            TypeError(
+                f"{name}: the function for its tags takes `{unknown[0]}`, which {name} does not. "
+                f"Name its parameters as those of {name}: {', '.join(signature.parameters) or 'none'}."
+            ),
+            _SECTION,
         )
     return names
 
@@ -255,9 +269,12 @@ def _checked_tables(depends_on: object, name: str) -> Sequence[type[Model] | str
     given = cast("Iterable[object]", depends_on) if isinstance(depends_on, list | tuple | set | frozenset) else (None,)
     found = tuple(one for one in given if (isinstance(one, str) and one) or _is_model(one))
     if len(found) != len(tuple(given)):
-        raise TypeError(
-            f'{name}: depends_on is {depends_on!r}. It is "auto", None, or a list of models and names of tables. '
-            "Write depends_on=[Product]."
+        raise documented(
+            TypeError(
+                f'{name}: depends_on is {depends_on!r}. It is "auto", None, or a list of models and names of tables. '
+                "Write depends_on=[Product]."
+            ),
+            _SECTION,
         )
     return cast("Sequence[type[Model] | str]", found)
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
@@ -13,6 +12,7 @@ from django_routehandlers.caching.awaited_calls import AwaitedCalls
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.stores import open_store
+from django_routehandlers.clocks import current_clock, monotonic
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.policies.throttle import Use
 
@@ -57,8 +57,8 @@ class Counting:
 
     def _tell(self, reason: str) -> None:
         # Under a flood this one is late, and the next one is not.
-        if self._told_at is None or time.monotonic() - self._told_at >= _QUIET:
-            self._told_at = time.monotonic()
+        if self._told_at is None or monotonic() - self._told_at >= _QUIET:
+            self._told_at = monotonic()
             logger.error("Some requests are not counted against `throttle`: its server is too slow. %s", reason)
 
 
@@ -77,7 +77,7 @@ def _counting() -> Counting:
     config = get_config()
     timeout = max(config.STORE_TIMEOUT, _LEAST_TIMEOUT)
     store = open_store(config.THROTTLE_CACHE or config.CACHE, timeout, is_patient=True)
-    return Counting(RedisCounts(store) if isinstance(store, RedisStore) else MemoryCounts(), timeout)
+    return Counting(RedisCounts(store) if isinstance(store, RedisStore) else MemoryCounts(current_clock().now), timeout)
 
 
 def _forget(*, setting: str = SETTING, **kwargs: object) -> None:

@@ -8,7 +8,6 @@ All limits of a request are judged in one step: a request that one of them refus
 
 import logging
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Protocol, cast
 
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.stores import StoreError
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.policies.throttle import Throttle, Use
 
 PARTS = 10
@@ -111,13 +111,13 @@ class MemoryCounts:
     Counts in the memory of this process. Nothing waits, so that it is used on event loops too.
 
     Args:
-        clock: Seconds from any beginning, which never step back, as of ``time.monotonic()``.
+        clock: Seconds from any beginning, which never step back, as of ``clocks.monotonic()``.
         most: Clients that one limit counts.
     """
 
     blocks = False
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_CLIENTS) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, most: int = MOST_CLIENTS) -> None:
         self._clock = clock
         self._most = most
         self._lock = Lock()

@@ -21,7 +21,11 @@ from django_routehandlers.caching.local_tier import LocalTier
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.caching.surroundings import Variables
 from django_routehandlers.caching.versions import TagVersions
+from django_routehandlers.clocks import current_clock
 from django_routehandlers.conf import SETTING, Config, get_config
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/settings", "CACHE_CONTEXT")
 
 DRAIN = 5.0
 """Seconds for which a server that stops waits for refreshes; what is not done by then is cancelled with its loop."""
@@ -42,6 +46,7 @@ def current_cache() -> Cache:
         LocalTier(config.LOCAL_TIER_SIZE) if config.LOCAL_TIER else None,
         serves_stale=config.BACKGROUND_REFRESH,
         max_value=config.MAX_CACHED_BODY,
+        clock=current_clock(),
     )
 
 
@@ -82,7 +87,7 @@ def context_variables() -> Variables:
     """
     found, wrong = read_variables(get_config())
     if wrong:
-        raise ImproperlyConfigured(f"{SETTING}['CACHE_CONTEXT']: {wrong[0]}")
+        raise documented(ImproperlyConfigured(f"{SETTING}['CACHE_CONTEXT']: {wrong[0]}"), _SECTION)
     return found
 
 

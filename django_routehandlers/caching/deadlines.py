@@ -6,12 +6,13 @@ and a caller that has waited long enough leaves; the thread stays behind until i
 """
 
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import ParamSpec, TypeVar
+
+from django_routehandlers.clocks import monotonic
 
 PATIENCE = 0.5
 """Seconds for which a write that must not be lost is waited for, where the time limit of a store is shorter."""
@@ -59,7 +60,7 @@ class TimedCalls:
             return call.result(timeout)
         except TimeoutError:
             # One that can still be cancelled was never begun: all threads are busy.
-            if call.cancel() and time.monotonic() - crew.began > _GIVE_UP:
+            if call.cancel() and monotonic() - crew.began > _GIVE_UP:
                 self._replace(crew)
             raise
 
@@ -80,7 +81,7 @@ class _Crew:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.began = time.monotonic()
+        self.began = monotonic()
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = Semaphore(0)
         self._lock = Lock()

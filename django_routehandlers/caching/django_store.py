@@ -23,6 +23,9 @@ from django.utils.module_loading import import_string
 from django_routehandlers.caching.breaker import Breaker, StoreError
 from django_routehandlers.caching.database_cache import is_in_transaction
 from django_routehandlers.caching.deadlines import PATIENCE, TimedCalls
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/settings", "CACHE")
 
 # What unpickling something broken may raise (documentation of pickle.UnpicklingError), with the file backend's own.
 _CORRUPT = (
@@ -232,7 +235,10 @@ def make_backend(alias: str, timeout: float) -> BaseCache:
         InvalidCacheBackendError: There is no such key, or its backend cannot be imported.
     """
     if alias not in caches.settings:
-        raise InvalidCacheBackendError(f"CACHES has no {alias!r}. Its keys: {', '.join(map(repr, caches.settings))}.")
+        raise documented(
+            InvalidCacheBackendError(f"CACHES has no {alias!r}. Its keys: {', '.join(map(repr, caches.settings))}."),
+            _SECTION,
+        )
     params = dict(cast("Mapping[str, Any]", caches.settings[alias]))
     if params.get("BACKEND") != _PYMEMCACHE:
         return caches.create_connection(alias)

@@ -48,10 +48,10 @@ class Entry:
     names: tuple[str, ...]
     """What the project calls its tags, in order."""
     age_at: float
-    """Seconds of this process's monotonic clock at which the entry was ``age`` old."""
+    """Seconds of the clock of the cache at which the entry was ``age`` old."""
     age: float
     retry_at: float = 0.0
-    """Seconds of the monotonic clock before which no refresh is begun here: one has failed, or is made elsewhere."""
+    """Seconds of that clock before which no refresh is begun here: one has failed, or is made elsewhere."""
     decoded: Any = field(default=None, repr=False)
     """What its reader has made of the value, kept for the next hit."""
 
@@ -109,7 +109,7 @@ def decode_entry(data: bytes, name: str, *, wall: float, now: float) -> Entry | 
 
     Args:
         wall: Seconds since 1970.
-        now: Seconds of the monotonic clock.
+        now: Seconds of the clock of the cache.
     """
     start = len(_MAGIC) + _SIGNATURE_SIZE
     if not data.startswith(_MAGIC) or len(data) < start + 4:

@@ -28,10 +28,13 @@ from django_routehandlers.caching.results import (
 )
 from django_routehandlers.caching.steps import Made, Terms
 from django_routehandlers.caching.tags import made_tag
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.policies.cache_control import LONGEST, parse_cache_control, vary_names
 
 if TYPE_CHECKING:
     import httpx2
+
+_SECTION = Section("how-to/cached-functions-and-fetch", "Fetch from another service")
 
 _FORMAT = "1"
 # Of one connection (RFC 9110, section 7.6.1), of the form in which the body came, of one client, or of one moment.
@@ -180,10 +183,13 @@ def _target(url: "str | httpx2.URL") -> "httpx2.URL":
     try:
         target = client.URL(url).copy_with(fragment=None)
     except client.InvalidURL as error:
-        raise ValueError(f"fetch(): {url!r} is no URL: {error}.") from error
+        raise documented(ValueError(f"fetch(): {url!r} is no URL: {error}."), _SECTION) from error
     if target.scheme not in ("http", "https") or not target.host:
-        raise ValueError(
-            f"fetch(): {target!r} is no URL that can be fetched. It begins with http:// or https:// and a host."
+        raise documented(
+            ValueError(
+                f"fetch(): {target!r} is no URL that can be fetched. It begins with http:// or https:// and a host."
+            ),
+            _SECTION,
         )
     return target
 
@@ -204,6 +210,9 @@ def _httpx2() -> Any:
     try:
         return import_module("httpx2")
     except ModuleNotFoundError as error:
-        raise ImproperlyConfigured(
-            'fetch() needs httpx2, which is not installed: pip install "django-routehandlers[fetch]"'
+        raise documented(
+            ImproperlyConfigured(
+                'fetch() needs httpx2, which is not installed: pip install "django-routehandlers[fetch]"'
+            ),
+            _SECTION,
         ) from error

@@ -7,7 +7,6 @@ does it. What is decided between two waits is decided in one place.
 
 import os
 from dataclasses import dataclass
-from time import monotonic, time
 
 from django_routehandlers.caching.counters import Counters
 from django_routehandlers.caching.entries import Entry, decode_entry, encode_entry
@@ -18,6 +17,7 @@ from django_routehandlers.caching.recording import Recording
 from django_routehandlers.caching.steps import Ask, Made, Pause, Run, Steps, Terms, Wanted
 from django_routehandlers.caching.stores import Store, StoreError
 from django_routehandlers.caching.versions import ALL, TagVersions
+from django_routehandlers.clocks import Clock, monotonic
 
 TURN = 3.0
 """Seconds for which other processes wait for the one that fills an entry, at most."""
@@ -50,11 +50,13 @@ class Filling:
         versions: TagVersions,
         tier: LocalTier | None,
         counters: Counters,
+        clock: Clock,
         *,
         serves_stale: bool,
         max_value: int,
     ) -> None:
         self._store, self._versions, self._tier, self._counters = store, versions, tier, counters
+        self._clock = clock
         self._serves_stale, self._max_value = serves_stale, max_value
 
     def steps(self, wanted: Wanted, *, is_refresh: bool = False) -> Steps:
@@ -142,7 +144,9 @@ class Filling:
     def _look(self, wanted: Wanted, found: dict[str, bytes], is_refresh: bool, why: str) -> _Loaded:
         as_of = monotonic()
         data = found.get(entry_name(wanted))
-        entry = None if data is None else decode_entry(data, wanted.name, wall=time(), now=as_of)
+        entry = (
+            None if data is None else decode_entry(data, wanted.name, wall=self._clock.wall(), now=self._clock.now())
+        )
         if entry is None:
             return _Loaded(None, as_of, why)
         if not self._versions.verify(entry.versions):
@@ -153,7 +157,7 @@ class Filling:
         return _Loaded(entry, as_of, "")
 
     def _accepts(self, entry: Entry, wanted: Wanted, is_refresh: bool) -> bool:
-        now = monotonic()
+        now = self._clock.now()
         # What is stale would leave nothing of the lifetime of the fill that asks.
         serves_stale = self._serves_stale and not is_refresh and wanted.outer is None
         return entry.is_usable(now) if serves_stale else entry.is_fresh(now)
@@ -190,18 +194,18 @@ class Filling:
         if len(made.value) > self._max_value:
             return None, "size"
         window = lifetime if lifetime is not None and self._serves_stale else 0.0
-        now = monotonic()
+        age = monotonic() - began
         return Entry(
             value=made.value,
             # As of the beginning: what was read first is the oldest.
-            created=time() - (now - began),
+            created=self._clock.wall() - age,
             lifetime=lifetime,
             window=window,
             versions=recording.versions,
             tables=recording.tables | terms.tables,
             names=tuple(sorted(recording.names.union(terms.names))),
-            age_at=now,
-            age=now - began,
+            age_at=self._clock.now(),
+            age=age,
             decoded=made.decoded,
         ), None
 
@@ -217,12 +221,12 @@ class Filling:
             self._postpone(wanted, entry)
         elif landing.why_not == "elsewhere":
             # Each attempt asks the store.
-            entry.retry_at = monotonic() + PASS
+            entry.retry_at = self._clock.now() + PASS
         elif landing.entry is None and landing.why_not not in ABOUT_THE_RUN:
             self._drop(wanted)
 
     def _postpone(self, wanted: Wanted, entry: Entry) -> None:
-        now, lifetime = monotonic(), entry.lifetime or 0.0
+        now, lifetime = self._clock.now(), entry.lifetime or 0.0
         retry = min(max(lifetime, 3.0), 30.0)
         entry.retry_at = now + retry
         entry.window = max(entry.window, min(entry.age_now(now) - lifetime + 2 * retry, _HELD_AT_MOST))

@@ -9,11 +9,11 @@ import asyncio
 import threading
 from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 from django_routehandlers.caching.entries import Entry
 from django_routehandlers.caching.keys import Key, digest
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.responses.time_limit import Overdue
 
 DEADLINE = 30.0

@@ -5,7 +5,6 @@ For tools. Nothing is made here, and nothing counts as a hit.
 """
 
 from dataclasses import dataclass
-from time import monotonic, time
 from typing import Literal
 
 from django_routehandlers.caching.cache import Cache
@@ -36,8 +35,8 @@ def inspect_entry(cache: Cache, wanted: Wanted) -> Inspection:
     """
     key = entry_name(wanted)
     data = cache.store.get_many([key]).get(key)
-    now = monotonic()
-    entry = None if data is None else decode_entry(data, wanted.name, wall=time(), now=now)
+    now = cache.clock.now()
+    entry = None if data is None else decode_entry(data, wanted.name, wall=cache.clock.wall(), now=now)
     if entry is None or data is None or not entry.is_usable(now):
         return Inspection("none")
     if not cache.versions.verify(entry.versions, max_age=0.0):

@@ -8,7 +8,7 @@ when it is done, and is never served.
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
-from time import monotonic, sleep
+from time import sleep
 from urllib.parse import unquote_to_bytes
 
 from asgiref.sync import sync_to_async
@@ -22,7 +22,11 @@ from django_routehandlers.caching.current import current_cache, get_config
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.caching.tags import ANY_TABLE, EVERY_WRITE, every_tag, path_tag, table_tag
 from django_routehandlers.caching.versions import ALL
+from django_routehandlers.clocks import monotonic
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.engine.threads import is_on_loop
+
+_SECTION = Section("reference/caching", "Invalidation")
 
 _PATIENCE = 1.0  # seconds for which an invalidation that somebody waits for is tried
 _PAUSE = 0.05  # seconds
@@ -45,7 +49,7 @@ def revalidate_tag(*tags: str) -> None:
     Source: https://nextjs.org/docs/app/api-reference/functions/revalidateTag
     """
     if not tags:
-        raise TypeError("revalidate_tag() takes the tags to invalidate, and got none.")
+        raise documented(TypeError("revalidate_tag() takes the tags to invalidate, and got none."), _SECTION)
     _invalidate([one for tag in tags for one in every_tag(_checked(tag))], "revalidate_tag()")
 
 
@@ -102,7 +106,10 @@ def tables_written(tables: Iterable[str]) -> None:
 
 def _invalidate(tags: Sequence[str], name: str) -> None:
     if is_on_loop():
-        raise SynchronousOnlyOperation(f"{name} may wait for the store: on an event loop use `await a{name[:-2]}(…)`.")
+        raise documented(
+            SynchronousOnlyOperation(f"{name} may wait for the store: on an event loop use `await a{name[:-2]}(…)`."),
+            _SECTION,
+        )
     # In several transactions at once, each of them counts: what is invalidated twice is invalidated.
     is_deferred = False
     for connection in connections.all(initialized_only=True):
@@ -156,13 +163,19 @@ def _log(what: str, tags: Sequence[str]) -> None:
 
 def _checked(tag: object) -> str:
     if not isinstance(tag, str) or not tag:
-        raise TypeError(f"A tag is text, and not empty: {tag!r} is none. Pass several as revalidate_tag(*tags).")
+        raise documented(
+            TypeError(f"A tag is text, and not empty: {tag!r} is none. Pass several as revalidate_tag(*tags)."),
+            _SECTION,
+        )
     return tag
 
 
 def _own_path(path: str) -> str:
     if not path.startswith("/") or "?" in path or "#" in path:
-        raise ValueError(f"{path!r} is no path of a URL. Write it with its first slash and without a query string.")
+        raise documented(
+            ValueError(f"{path!r} is no path of a URL. Write it with its first slash and without a query string."),
+            _SECTION,
+        )
     # Requests have it decoded.
     path, prefix = repercent_broken_unicode(unquote_to_bytes(path)).decode(), get_script_prefix()
     return "/" + path.removeprefix(prefix) if prefix != "/" and path.startswith(prefix) else path

@@ -8,7 +8,7 @@ its database connection.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import Context
 from threading import Lock
@@ -34,7 +34,7 @@ class Refreshes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = Lock()
         self._threads: ThreadPoolExecutor | None = None
-        self._in_threads: set[Key] = set()
+        self._in_threads: dict[Key, Future[object]] = {}
 
     def __len__(self) -> int:
         return len(self._tasks) + len(self._in_threads)
@@ -53,8 +53,7 @@ class Refreshes:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="route-refresh")
             # At the end of the process no thread can be started any more, nor need one be.
             with suppress(RuntimeError):
-                self._threads.submit(Context().run, self._run, key, work)
-                self._in_threads.add(key)
+                self._in_threads[key] = self._threads.submit(Context().run, self._run, key, work)
 
     def astart(self, work: Callable[[], Awaitable[object]]) -> None:
         """Run *work* in a task."""
@@ -62,6 +61,12 @@ class Refreshes:
         task = loop.create_task(self._arun(work), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the refreshes that threads run, *seconds* at most; return whether they have ended."""
+        with self._lock:
+            under_way = list(self._in_threads.values())
+        return not wait(under_way, seconds).not_done
 
     async def drain(self, seconds: float) -> None:
         """Wait for the refreshes that tasks of this event loop run, *seconds* at most."""
@@ -93,7 +98,7 @@ class Refreshes:
             connections.close_all()
             caches.close_all()
             with self._lock:
-                self._in_threads.discard(key)
+                self._in_threads.pop(key, None)
 
     async def _arun(self, work: Callable[[], Awaitable[object]]) -> None:
         async with own_thread() as thread:

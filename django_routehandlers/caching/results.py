@@ -8,7 +8,6 @@ Knows neither what is called nor what is kept. Two thin edges, ``result_of()`` f
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from asgiref.sync import AsyncToSync, async_to_sync
@@ -23,8 +22,12 @@ from django_routehandlers.caching.queries import current_recording
 from django_routehandlers.caching.recording import Recording
 from django_routehandlers.caching.steps import Made, Terms, Wanted
 from django_routehandlers.caching.surroundings import Surroundings, Variables
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.conf import get_config, is_lifetime
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.engine.threads import is_on_loop
+
+_SECTION = Section("how-to/cached-functions-and-fetch", "Cache a function")
 
 Revalidate = int | Literal[False] | None
 """Freshness lifetime: seconds, ``False`` until invalidated, ``None`` for the setting ``DEFAULT_REVALIDATE``."""
@@ -58,7 +61,7 @@ def result_of(call: Call[_R], prepare: Callable[[], tuple[Terms, Make]]) -> _R:
         prepare: Returns on what terms the result may be kept, and what makes it. Called only where
             memory alone does not have the result.
     """
-    outer, now = _outer(), monotonic()
+    outer, now = _outer(), current_cache().clock.now()
     entry = None if call.key is None else current_cache().peek(call.key, now)
     if entry is None or (outer is not None and not outer.uses(entry, now)):
         return _result(call, outer, *prepare())
@@ -73,7 +76,7 @@ def result_of(call: Call[_R], prepare: Callable[[], tuple[Terms, Make]]) -> _R:
 
 async def aresult_of(call: Call[_R], prepare: Callable[[], tuple[Terms, AMake]]) -> _R:
     """As ``result_of()``, in a task."""
-    outer, now = _outer(), monotonic()
+    outer, now = _outer(), current_cache().clock.now()
     entry = None if call.key is None else current_cache().peek(call.key, now)
     if entry is None or (outer is not None and not outer.uses(entry, now)):
         return await _aresult(call, outer, *prepare())
@@ -100,9 +103,12 @@ def check_revalidate(revalidate: object, where: str) -> None:
         ValueError: It is none. The message begins with *where*.
     """
     if revalidate is not None and not is_lifetime(revalidate):
-        raise ValueError(
-            f"{where}: revalidate is {revalidate!r}. It is a whole number of seconds, 0 for never, or False for until "
-            "it is invalidated. Write revalidate=60."
+        raise documented(
+            ValueError(
+                f"{where}: revalidate is {revalidate!r}. It is a whole number of seconds, 0 for never, or False for "
+                "until it is invalidated. Write revalidate=60."
+            ),
+            _SECTION,
         )
 
 
@@ -116,8 +122,11 @@ def check_tags(tags: object, where: str) -> tuple[str, ...]:
     # A text is several texts too, one for each character.
     found = tuple(cast("Iterable[object]", tags)) if isinstance(tags, Iterable) and not isinstance(tags, str) else ("",)
     if not all(isinstance(tag, str) and tag for tag in found):
-        raise TypeError(
-            f'{where}: the tags are {tags!r}. They are a list of str, none of them empty, such as ["products"].'
+        raise documented(
+            TypeError(
+                f'{where}: the tags are {tags!r}. They are a list of str, none of them empty, such as ["products"].'
+            ),
+            _SECTION,
         )
     return cast("tuple[str, ...]", found)
 
@@ -141,7 +150,7 @@ def _result(call: Call[_R], outer: Recording | None, terms: Terms, make: Make, *
         result = call.read(found.entry.value)
     except Unreadable:
         return run_alone(wanted, make).result
-    if not found.entry.is_fresh(monotonic()):
+    if not found.entry.is_fresh(current_cache().clock.now()):
         _refresh(call, found.entry, terms, make)
     return result
 
@@ -158,7 +167,7 @@ async def _aresult(call: Call[_R], outer: Recording | None, terms: Terms, make: 
         result = call.read(found.entry.value)
     except Unreadable:
         return (await arun_alone(wanted, make)).result
-    if not found.entry.is_fresh(monotonic()):
+    if not found.entry.is_fresh(current_cache().clock.now()):
         _arefresh(call, found.entry, terms, make)
     return result
 

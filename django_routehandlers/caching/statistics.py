@@ -7,7 +7,10 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.stores import Store, StoreError
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.engine.threads import is_on_loop
+
+_SECTION = Section("reference/caching", "stats()")
 
 
 def stats() -> Mapping[str, int]:
@@ -27,8 +30,11 @@ def stats() -> Mapping[str, int]:
     """
     cache = current_cache()
     if cache.store.blocks and is_on_loop():
-        raise SynchronousOnlyOperation(
-            "stats() may wait for the store: on an event loop use `await sync_to_async(stats)()`."
+        raise documented(
+            SynchronousOnlyOperation(
+                "stats() may wait for the store: on an event loop use `await sync_to_async(stats)()`."
+            ),
+            _SECTION,
         )
     tier = cache.tier
     return MappingProxyType(

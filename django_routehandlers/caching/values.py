@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, PydanticUndefinedAnnotation, Pydanti
 from pydantic_core import PydanticSerializationError, SchemaError
 
 from django_routehandlers.caching.results import Unreadable
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("how-to/cached-functions-and-fetch", "Annotate what it returns")
 
 _SAYS_NOTHING = (Any, object)
 # Without them orjson writes as text what would come back as text.
@@ -56,9 +59,14 @@ class ReturnValues:
             data = orjson.dumps(value, None, _PLAIN_ONLY) if adapter is None else _dump(adapter, value)
             back = self.decode(data)
         except (PydanticSerializationError, orjson.JSONEncodeError, RecursionError, Unreadable) as error:
-            raise TypeError(f"{self._name}: {_what(value)} cannot be kept: {error}. {self._remedy}") from error
+            raise documented(
+                TypeError(f"{self._name}: {_what(value)} cannot be kept: {error}. {self._remedy}"), _SECTION
+            ) from error
         if not is_same(value, back):
-            raise TypeError(f"{self._name}: {_what(value)} cannot be kept: {_difference(value, back)} {self._remedy}")
+            raise documented(
+                TypeError(f"{self._name}: {_what(value)} cannot be kept: {_difference(value, back)} {self._remedy}"),
+                _SECTION,
+            )
         return data, back
 
     def decode(self, data: bytes) -> Any:
@@ -89,7 +97,9 @@ class ReturnValues:
             what = str(error).splitlines()[0]
             is_missing = isinstance(error, NameError | PydanticUndefinedAnnotation)
             remedy = "Import it, or define it, where the function's module sees it." if is_missing else _FOR_DATABASE
-            raise TypeError(f"{self._name}: the return annotation has no JSON form: {what}. {remedy}") from error
+            raise documented(
+                TypeError(f"{self._name}: the return annotation has no JSON form: {what}. {remedy}"), _SECTION
+            ) from error
 
     @property
     def _evaluated(self) -> Any:
@@ -112,15 +122,23 @@ class ReturnValues:
         if inspect.iscoroutine(value):
             # Python would warn, at some later point, of what this error says now.
             value.close()
-            raise TypeError(
-                f"{self._name}: returned a coroutine, which has not run yet. Write `async def`, and await it."
+            raise documented(
+                TypeError(
+                    f"{self._name}: returned a coroutine, which has not run yet. Write `async def`, and await it."
+                ),
+                _SECTION,
             )
         first = next(iter(cast("Sequence[object]", value)), None) if isinstance(value, list | tuple) else value
         if isinstance(first, (QuerySet, Manager, Model)):
-            raise TypeError(f"{self._name}: {_what(cast('object', first))} cannot be kept. {_FOR_DATABASE}")
+            raise documented(
+                TypeError(f"{self._name}: {_what(cast('object', first))} cannot be kept. {_FOR_DATABASE}"), _SECTION
+            )
         if isinstance(value, HttpResponseBase):
-            raise TypeError(
-                f"{self._name}: a response cannot be kept. Return what it is made of; routes are cached anyway."
+            raise documented(
+                TypeError(
+                    f"{self._name}: a response cannot be kept. Return what it is made of; routes are cached anyway."
+                ),
+                _SECTION,
             )
 
 

@@ -10,14 +10,15 @@ is valid in no other.
 import hashlib
 import math
 import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from time import sleep
 
 from django_routehandlers.caching.django_store import LocMemStore
 from django_routehandlers.caching.known_versions import ALL, KnownVersions
 from django_routehandlers.caching.settling import Settling
 from django_routehandlers.caching.stores import EPOCH, Store, StoreError
+from django_routehandlers.clocks import monotonic
 
 __all__ = ["ALL", "TagVersions"]
 
@@ -43,7 +44,7 @@ class TagVersions:
             A store of this process alone is not asked again, as nobody else can change it.
         settles_behind: Whether a thread tells the store what is owed to it, besides those who ask for
             versions. ``close()`` ends it.
-        clock: Seconds from any beginning, as of ``time.monotonic()``.
+        clock: Seconds from any beginning, as of ``clocks.monotonic()``.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class TagVersions:
         *,
         max_age: float,
         settles_behind: bool = False,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -193,7 +194,7 @@ class TagVersions:
                 continue
             if self._clock() >= until:
                 return False
-            time.sleep(_SETTLE_PAUSE / 5)
+            sleep(_SETTLE_PAUSE / 5)
         return True
 
     def _settle(self) -> None:

@@ -17,6 +17,10 @@ from django.core.exceptions import RequestAborted, RequestDataTooBig, Synchronou
 from django.http import UnreadablePostError
 from typing_extensions import Buffer
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/engine", "Requests and responses")
+
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
@@ -135,9 +139,12 @@ class ArrivingContent(io.BufferedIOBase):
             SynchronousOnlyOperation: It is called on the event loop, which must not wait.
         """
         if threading.get_ident() == self._thread:
-            raise SynchronousOnlyOperation(
-                "The content of this request is still arriving, and cannot be waited for on the event loop. "
-                "Iterate over `body`, or read the request in a worker thread, with sync_to_async()."
+            raise documented(
+                SynchronousOnlyOperation(
+                    "The content of this request is still arriving, and cannot be waited for on the event loop. "
+                    "Iterate over `body`, or read the request in a worker thread, with sync_to_async()."
+                ),
+                _SECTION,
             )
         try:
             return asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()

@@ -6,7 +6,6 @@ under ASGI Django starts a thread for each request, and its connections go with 
 """
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from django.core.signals import setting_changed
 
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.engine import database
 
@@ -103,7 +103,7 @@ class WorkerPool:
                 use, ended = self._waiting.popleft(), []
                 self.lent += 1
             elif worker.is_counted and not self._is_closed:
-                worker.idle_since = time.monotonic()
+                worker.idle_since = monotonic()
                 self._idle.append(worker)
                 ended = self._outdated(worker.idle_since)
             elif worker.is_counted:

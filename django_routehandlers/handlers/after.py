@@ -19,10 +19,13 @@ from typing import Any, ParamSpec, cast
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, sync_to_async
 from django.http import HttpRequest
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.engine.own_thread import own_thread
 from django_routehandlers.engine.threads import is_on_loop
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.functions import is_coroutine_function
+
+_SECTION = Section("reference/after", "Where it may be called")
 
 _P = ParamSpec("_P")
 Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
@@ -122,7 +125,7 @@ class Deferred:
         """Have *call* done behind the response, or now where that has been sent."""
         with _LOCK:
             if self._is_over and self._start is None:
-                raise RuntimeError(_NOWHERE)
+                raise documented(RuntimeError(_NOWHERE), _SECTION)
             if self._calls is None:
                 self._calls = deque()
             self._calls.append(call)
@@ -235,12 +238,17 @@ def after(function: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs
         if inspect.iscoroutine(function):
             # Else Python would complain that nobody awaited it, beside what is said here.
             function.close()
-        raise TypeError(f"after() takes a function and its arguments, not {function!r}. Write `after(notify, order)`.")
+        raise documented(
+            TypeError(f"after() takes a function and its arguments, not {function!r}. Write `after(notify, order)`."),
+            _SECTION,
+        )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"after() calls {function!r}, and would run nothing of it: it is a generator function.")
+        raise documented(
+            TypeError(f"after() calls {function!r}, and would run nothing of it: it is a generator function."), _SECTION
+        )
     deferred = _current.get()
     if isinstance(deferred, str):
-        raise RuntimeError(deferred)
+        raise documented(RuntimeError(deferred), _SECTION)
     deferred.add(Call(function, args, kwargs, copy_context()))
 
 

@@ -7,7 +7,6 @@ The key holds all that the handler may read. Two thin edges, ``answer()`` for th
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, cast
 
 from django.http import HttpRequest
@@ -95,7 +94,7 @@ class CachedGet:
 
     def answer(self, request: HttpRequest, segments: Mapping[str, Any]) -> HttpResponseBase:
         """Return the response to *request*, in a thread."""
-        now = monotonic()
+        now = current_cache().clock.now()
         key, why = self._key(request, segments)
         if key is not None and (entry := _peeked(key, now)) is not None:
             if not entry.is_fresh(now):
@@ -105,17 +104,17 @@ class CachedGet:
         ready = self._prepare(key or (), request, segments)
         wanted, make = ready.wanted, self._make(ready)
         if key is not None and request.method != "GET" and (kept := current_cache().find(wanted)) is not None:
-            return self._hit(request, key, kept, monotonic())
+            return self._hit(request, key, kept, current_cache().clock.now())
         if key is None or request.method != "GET":
             return self._unkept(request, run_alone(wanted, make), why)
         found = current_cache().get(wanted, make)
-        if found.entry is not None and not found.entry.is_fresh(monotonic()):
+        if found.entry is not None and not found.entry.is_fresh(current_cache().clock.now()):
             current_cache().refresh(wanted, found.entry, make)
         return self._found(request, key, found)
 
     async def aanswer(self, request: HttpRequest, segments: Mapping[str, Any]) -> HttpResponseBase:
         """As ``answer()``, on the event loop."""
-        now = monotonic()
+        now = current_cache().clock.now()
         key, why = self._key(request, segments)
         if key is not None and (entry := _peeked(key, now)) is not None:
             if not entry.is_fresh(now):
@@ -125,11 +124,11 @@ class CachedGet:
         ready = self._prepare(key or (), request, segments)
         wanted, make = ready.wanted, self._amake(ready)
         if key is not None and request.method != "GET" and (kept := await current_cache().afind(wanted)) is not None:
-            return self._hit(request, key, kept, monotonic())
+            return self._hit(request, key, kept, current_cache().clock.now())
         if key is None or request.method != "GET":
             return self._unkept(request, await arun_alone(wanted, make), why)
         found = await current_cache().aget(wanted, make)
-        if found.entry is not None and not found.entry.is_fresh(monotonic()):
+        if found.entry is not None and not found.entry.is_fresh(current_cache().clock.now()):
             current_cache().arefresh(wanted, found.entry, make)
         return self._found(request, key, found)
 
@@ -232,10 +231,10 @@ class CachedGet:
         entry, counters = found.entry, current_cache().counters
         if not found.has_run and entry is not None:
             if not found.is_collapsed:
-                return self._hit(request, key, entry, monotonic())
+                return self._hit(request, key, entry, current_cache().clock.now())
             counters.add("collapsed")
             status = CacheStatus(fwd=_forward(found.why), collapsed=True, stored=True)
-            return self._hit(request, key, entry, monotonic(), status)
+            return self._hit(request, key, entry, current_cache().clock.now(), status)
         counters.add("misses")
         is_stored = found.why_not is None
         detail = found.why_not or ("invalidated" if found.why == "invalidated" else None)

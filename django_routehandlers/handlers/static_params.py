@@ -18,7 +18,10 @@ from django_routehandlers.caching.results import Call, aresult_of, result_of
 from django_routehandlers.caching.steps import Made, Terms
 from django_routehandlers.caching.surroundings import surroundings_key
 from django_routehandlers.caching.tags import table_tags, user_tag
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.cache_policy import CachePolicy
+
+_SECTION = Section("reference/caching", "Segments that are known ahead")
 
 Params = Mapping[str, str | list[str]]
 
@@ -97,9 +100,12 @@ class StaticParams:
     def _checked(self, found: object) -> list[Params]:
         items = cast("list[Any]", found) if isinstance(found, list) else [None]
         if not all(isinstance(one, dict) and self._has_all(cast("Mapping[str, Any]", one)) for one in items):
-            raise TypeError(
-                f"{self._name[-1]}: generate_static_params() returned {found!r}. It returns a list of dicts, one for "
-                f"each URL, with the segments {', '.join(self._segments)}."
+            raise documented(
+                TypeError(
+                    f"{self._name[-1]}: generate_static_params() returned {found!r}. It returns a list of dicts, one "
+                    f"for each URL, with the segments {', '.join(self._segments)}."
+                ),
+                _SECTION,
             )
         return [{name: _text(value) for name, value in one.items()} for one in cast("list[dict[str, object]]", items)]
 

@@ -19,6 +19,7 @@ from django_routehandlers.caching.counting import current_counting
 from django_routehandlers.caching.counts import Counted
 from django_routehandlers.caching.stores import StoreError
 from django_routehandlers.conf import get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.current_user import auser_of, user_of
 from django_routehandlers.handlers.failures import Fail
 from django_routehandlers.handlers.functions import is_coroutine_function
@@ -39,6 +40,8 @@ from django_routehandlers.policies.throttle import (
     repeated_name,
 )
 from django_routehandlers.responses.problems import ProblemDetails, ProblemResponse
+
+_SECTION = Section("reference/throttling", "Arguments of Throttle")
 
 View = Callable[..., Any]
 Client = str | None
@@ -233,7 +236,9 @@ def _own(found: object) -> Client:
     if found is None:
         return None
     if not isinstance(found, str):
-        raise TypeError(f"The function `key` of a Throttle returned {found!r}. It returns text, or None.")
+        raise documented(
+            TypeError(f"The function `key` of a Throttle returned {found!r}. It returns text, or None."), _SECTION
+        )
     return _digest(f"key {found}")
 
 

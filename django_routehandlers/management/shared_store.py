@@ -5,7 +5,7 @@ Errors say what to do, as those of ``manage.py`` do.
 """
 
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import sleep
 from typing import TypeVar
 
 from django.core.cache import InvalidCacheBackendError
@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from django_routehandlers.caching.cache import Cache
 from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.stores import StoreError
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.conf import SETTING, get_config
 
 PATIENCE = 3.0

@@ -11,6 +11,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/cors", "Arguments of CORS")
+
 Fields = tuple[tuple[str, str], ...]
 
 MOST_SECONDS = 7200
@@ -73,7 +77,7 @@ class CORS:
 
     def __post_init__(self) -> None:
         for name, wrong in _wrong(self):
-            raise ValueError(f"CORS({name}=…): {wrong}")
+            raise documented(ValueError(f"CORS({name}=…): {wrong}"), _SECTION)
         is_any_header = self.headers == "*"
         derived: dict[str, Any] = {
             "_exact": frozenset(() if self.origins == "*" else self.origins),

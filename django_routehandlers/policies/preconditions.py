@@ -14,6 +14,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import http_date, parse_etags, parse_http_date_safe, quote_etag
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/handlers", "Conditional requests")
+
 UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 """Methods of which a precondition can be required."""
 CHANGED = "The resource is not in the state that the request is based on."
@@ -75,10 +79,13 @@ def checked_etag(value: object, label: str) -> str | None:
         ValueError: No entity tag is written so, or Django would not find it in a list of them.
     """
     if not isinstance(value, str | None):
-        raise TypeError(f"{label} returned {value!r}. It returns str, or None where there is no representation yet.")
+        raise documented(
+            TypeError(f"{label} returned {value!r}. It returns str, or None where there is no representation yet."),
+            _SECTION,
+        )
     if value is not None and _ETAG.fullmatch(quote_etag(value)) is None:
         what = "An entity tag is of ASCII characters, without spaces, commas and double quotes in it"
-        raise ValueError(f"{label} returned {value!r}. {what} (RFC 9110, section 8.8.3).")
+        raise documented(ValueError(f"{label} returned {value!r}. {what} (RFC 9110, section 8.8.3)."), _SECTION)
     return value
 
 
@@ -91,9 +98,14 @@ def checked_moment(value: object, label: str) -> datetime | None:
         ValueError: It has no time zone.
     """
     if not isinstance(value, datetime | None):
-        raise TypeError(f"{label} returned {value!r}. It returns a datetime with a time zone, or None.")
+        raise documented(
+            TypeError(f"{label} returned {value!r}. It returns a datetime with a time zone, or None."), _SECTION
+        )
     if value is not None and value.utcoffset() is None:
-        raise ValueError(f"{label} returned {value!r}, which has no time zone. Make it aware: timezone.make_aware().")
+        raise documented(
+            ValueError(f"{label} returned {value!r}, which has no time zone. Make it aware: timezone.make_aware()."),
+            _SECTION,
+        )
     if value is None:
         return None
     try:

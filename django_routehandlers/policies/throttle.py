@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, cast
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/throttling", "Arguments of Throttle")
+
 Fields = tuple[tuple[str, str], ...]
 Key = Literal["user", "ip"] | Callable[..., Any] | None
 
@@ -61,9 +65,9 @@ class Throttle:
     def __post_init__(self) -> None:
         found = _RATE.fullmatch(self.rate) if isinstance(cast("object", self.rate), str) else None
         if found is None:
-            raise ValueError(f"Throttle({self.rate!r}): it is no rate. {_EXAMPLE}")
+            raise documented(ValueError(f"Throttle({self.rate!r}): it is no rate. {_EXAMPLE}"), _SECTION)
         for name, wrong in _wrong(self):
-            raise ValueError(f"Throttle({name}=…): {wrong}")
+            raise documented(ValueError(f"Throttle({name}=…): {wrong}"), _SECTION)
         quota, many, unit = found.groups()
         derived = {"quota": int(quota), "period": int(many or 1) * _SECONDS[unit]}
         name = self.name or (f"{many} {unit}s" if many else unit)

@@ -11,11 +11,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, C
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, suppress
 from contextvars import Context, copy_context
-from time import monotonic, sleep
+from time import sleep
 from types import AsyncGeneratorType
 from typing import Any, cast
 
 from asgiref.sync import AsyncToSync, ThreadSensitiveContext
+
+from django_routehandlers.clocks import monotonic
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/responses", "Sync and async producers")
 
 PIECE = 65536
 """Bytes that are joined at most; one line may be longer."""
@@ -82,7 +87,7 @@ class AsyncPump:
             RuntimeError: It was started on another event loop.
         """
         if self._start().get_loop() is not asyncio.get_running_loop():
-            raise RuntimeError("A stream is read on the event loop on which it was started.")
+            raise documented(RuntimeError("A stream is read on the event loop on which it was started."), _SECTION)
         self._is_paused = False
         self._change_thread()
         _release(self._room)

@@ -11,9 +11,12 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from pydantic import BaseModel
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.responses.json import JSONResponse
 from django_routehandlers.responses.jsonable import JSONEncodeError, describe_refusal
 from django_routehandlers.responses.ndjson import NDJSONResponse
+
+_SECTION = Section("reference/handlers", "Return values")
 
 _RULE = (
     "A handler returns a response, a dict, a list, a str, a number, a pydantic model, a dataclass or None, or yields."
@@ -49,7 +52,7 @@ def to_response(value: object, *, handler: str) -> HttpResponseBase:
     if inspect.iscoroutine(value):
         # Python would warn, at some later point, of what this error says now.
         value.close()
-    raise TypeError(f"{handler}: returned {_article(value)}. {_RULE} {_remedy(value)}")
+    raise documented(TypeError(f"{handler}: returned {_article(value)}. {_RULE} {_remedy(value)}"), _SECTION)
 
 
 def _encoded(response: JSONResponse, handler: str) -> JSONResponse:

@@ -8,11 +8,14 @@ from typing import ClassVar, Generic
 from typing_extensions import TypeVar
 
 from django_routehandlers.conf import get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.responses.events import HEARTBEAT, frame_error, frame_event
 from django_routehandlers.responses.framing import Encode, Framing
 from django_routehandlers.responses.server_sent_event import ServerSentEvent
 from django_routehandlers.responses.stream import StreamResponse
+
+_SECTION = Section("reference/responses", "EventStreamResponse")
 
 Data = TypeVar("Data", covariant=True, default=object)
 
@@ -69,6 +72,9 @@ class EventStreamResponse(StreamResponse, Generic[Data]):
         name: str = "",
     ) -> None:
         if heartbeat is not None and not 0 <= heartbeat < math.inf:
-            raise ValueError(f"{name or type(self).__name__}: heartbeat is {heartbeat}. Give seconds, or 0 for none.")
+            raise documented(
+                ValueError(f"{name or type(self).__name__}: heartbeat is {heartbeat}. Give seconds, or 0 for none."),
+                _SECTION,
+            )
         silence = get_config().STREAM_HEARTBEAT if heartbeat is None else heartbeat or None
         super().__init__(events, status=status, headers=headers, name=name, heartbeat=silence)

@@ -16,6 +16,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.http import HttpRequest
 
 from django_routehandlers.conf import get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.responses.async_pump import AsyncPump, parts_of
 from django_routehandlers.responses.broken_streams import report
 from django_routehandlers.responses.direct_pump import DirectPump
@@ -26,6 +27,8 @@ from django_routehandlers.responses.problems import Refusal
 from django_routehandlers.responses.records import is_spent, readable
 from django_routehandlers.responses.thread_pump import ThreadPump
 from django_routehandlers.responses.time_limit import Overdue, TimeLimit
+
+_SECTION = Section("reference/responses", "Sync and async producers")
 
 _logger = logging.getLogger("django.request")
 
@@ -248,9 +251,12 @@ class Flow:
     def _open(self, *, is_refused: bool = True) -> None:
         streams = open_streams()
         if not streams.claim(self.records) or is_spent(self.records):
-            raise RuntimeError(
-                f"{self.name}: its generator is being read, or has been read, by another response. "
-                "A generator is read once. Call the generator function for each response."
+            raise documented(
+                RuntimeError(
+                    f"{self.name}: its generator is being read, or has been read, by another response. "
+                    "A generator is read once. Call the generator function for each response."
+                ),
+                _SECTION,
             )
         if not streams.add(self, get_config().MAX_OPEN_STREAMS if is_refused else None):
             raise Refusal(503, detail="Too many streams are open.", headers={"Retry-After": "1"})

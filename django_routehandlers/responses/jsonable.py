@@ -19,14 +19,17 @@ from pydantic import BaseModel
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import to_jsonable_python
 
+from django_routehandlers.documentation import Documented, Section
 from django_routehandlers.responses.server_sent_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer
 
 
-class JSONEncodeError(TypeError):
+class JSONEncodeError(Documented, TypeError):
     """A value cannot be written as JSON. The message points to it and says what to use."""
+
+    section = Section("reference/responses", "JSON")
 
 
 def describe_refusal(value: object) -> str:

@@ -20,8 +20,11 @@ from django.http import Http404, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.functional import Promise
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.responses.given_fields import checked_fields
+
+_SECTION = Section("reference/responses", "Problem")
 
 # Python 3.13 renamed these to the phrases of RFC 9110; a title is the same on every Python.
 _RENAMED_TITLES = {
@@ -220,4 +223,7 @@ def title_of(status: int) -> str:
 def _checked_status(status: object) -> int:
     if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599:
         return status
-    raise ValueError(f"The status of a Problem is {status!r}. It is a whole number from 400 to 599 (RFC 9110, 15).")
+    raise documented(
+        ValueError(f"The status of a Problem is {status!r}. It is a whole number from 400 to 599 (RFC 9110, 15)."),
+        _SECTION,
+    )

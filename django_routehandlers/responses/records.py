@@ -6,6 +6,10 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/responses", "Streams")
+
 _CHUNK_SIZE = 2000  # rows that a queryset fetches at a time
 
 
@@ -21,18 +25,24 @@ def readable(records: object, name: str) -> Iterable[object] | AsyncIterable[obj
     """
     kind = type(records).__qualname__
     if isinstance(records, str | bytes | Mapping):
-        raise TypeError(
-            f"{name}: {kind} is a single value. A stream needs an iterable of values. "
-            "Put it in a list, or return JSONResponse(value)."
+        raise documented(
+            TypeError(
+                f"{name}: {kind} is a single value. A stream needs an iterable of values. "
+                "Put it in a list, or return JSONResponse(value)."
+            ),
+            _SECTION,
         )
     if isinstance(records, QuerySet):
         # Else all rows would be kept in memory.
         return cast("QuerySet[Any]", records).iterator(chunk_size=_CHUNK_SIZE)
     if isinstance(records, Iterable | AsyncIterable):
         return cast("Iterable[object] | AsyncIterable[object]", records)
-    raise TypeError(
-        f"{name}: {kind} cannot be streamed. A stream needs an iterable or an async iterable of values. "
-        "Call the generator function, or await the coroutine."
+    raise documented(
+        TypeError(
+            f"{name}: {kind} cannot be streamed. A stream needs an iterable or an async iterable of values. "
+            "Call the generator function, or await the coroutine."
+        ),
+        _SECTION,
     )
 
 

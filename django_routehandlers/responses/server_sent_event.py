@@ -11,6 +11,10 @@ from typing import Generic, Never, cast, overload
 
 from typing_extensions import TypeVar
 
+from django_routehandlers.documentation import Section, documented
+
+_SECTION = Section("reference/responses", "ServerSentEvent")
+
 # With a default (PEP 696), so that a bare ServerSentEvent means any data.
 Data = TypeVar("Data", covariant=True, default=object)
 
@@ -193,23 +197,32 @@ def frame_data(data: object, encode: Callable[[object], bytes]) -> bytes:
 
 def _check_dataless(event: str | None, has_others: bool) -> None:
     if event is not None:
-        raise ValueError(
-            f"ServerSentEvent: event={event!r} has no data. Clients drop an event without data. "
-            'Give it some; data="" is enough.'
+        raise documented(
+            ValueError(
+                f"ServerSentEvent: event={event!r} has no data. Clients drop an event without data. "
+                'Give it some; data="" is enough.'
+            ),
+            _SECTION,
         )
     if not has_others:
-        raise ValueError(
-            "ServerSentEvent: there is nothing in it. An event has data, an id, a retry or a comment. "
-            'Give it one; data="" is an event that says nothing else.'
+        raise documented(
+            ValueError(
+                "ServerSentEvent: there is nothing in it. An event has data, an id, a retry or a comment. "
+                'Give it one; data="" is an event that says nothing else.'
+            ),
+            _SECTION,
         )
 
 
 def _check_field(name: str, value: str, forbidden: re.Pattern[str], rule: str) -> None:
     _check_text(name, value)
     if found := forbidden.search(value):
-        raise ValueError(
-            f"ServerSentEvent: {name} has {found[0]!r} at {found.start()}. It is one line, with {rule}. "
-            "Take it out, or send it in data."
+        raise documented(
+            ValueError(
+                f"ServerSentEvent: {name} has {found[0]!r} at {found.start()}. It is one line, with {rule}. "
+                "Take it out, or send it in data."
+            ),
+            _SECTION,
         )
 
 
@@ -228,16 +241,19 @@ def _check_retry(value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong_type("retry", value, "It is a whole number of milliseconds.", remedy)
     if value < 0:
-        raise ValueError(f"ServerSentEvent: retry is {value}. It is 0 milliseconds or more. {remedy}")
+        raise documented(
+            ValueError(f"ServerSentEvent: retry is {value}. It is 0 milliseconds or more. {remedy}"), _SECTION
+        )
 
 
 def _wrong_type(name: str, value: object, rule: str, remedy: str) -> TypeError:
-    return TypeError(f"ServerSentEvent: {name} is of type {type(value).__qualname__}. {rule} {remedy}")
+    what = f"ServerSentEvent: {name} is of type {type(value).__qualname__}."
+    return documented(TypeError(f"{what} {rule} {remedy}"), _SECTION)
 
 
 def _no_utf8(name: str, error: UnicodeEncodeError) -> ValueError:
     found = error.object[error.start]
-    return ValueError(
-        f"ServerSentEvent: {name} has the lone surrogate {found!r} at {error.start}. An event stream is UTF-8, "
-        'which has none. Clean the text, such as with text.encode(errors="replace").decode().'
-    )
+    what = f"ServerSentEvent: {name} has the lone surrogate {found!r} at {error.start}."
+    rule = "An event stream is UTF-8, which has none."
+    remedy = 'Clean the text, such as with text.encode(errors="replace").decode().'
+    return documented(ValueError(f"{what} {rule} {remedy}"), _SECTION)

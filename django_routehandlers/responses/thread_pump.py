@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
-from time import monotonic
 
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.responses.async_pump import PIECE
 
 _BATCH = 0.05  # seconds after which other work of the request gets the thread

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import TypeVar
 
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.responses.problems import Refusal
 
 _Result = TypeVar("_Result")

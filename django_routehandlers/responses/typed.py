@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, SchemaSerializer, SchemaValidator
 
+from django_routehandlers.documentation import Section
 from django_routehandlers.responses.core_schemas import (
     SEVERAL_MODELS,
     as_is,
@@ -40,6 +41,8 @@ _NOWHERE = object()
 
 class Misfit(JSONEncodeError):
     """A value does not fit its annotation. The message points to each place and names the rule."""
+
+    section = Section("reference/responses", "Return annotations")
 
 
 class TypedEncoder:

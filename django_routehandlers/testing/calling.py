@@ -14,6 +14,7 @@ from django.apps import apps
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.after import Deferred
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.failures import answer_refusal
@@ -24,6 +25,8 @@ from django_routehandlers.table import current_table
 from django_routehandlers.testing.parts import aclose, close
 from django_routehandlers.testing.replies import AsyncRouteResponse, RouteResponse, extended
 from django_routehandlers.testing.written import written_request, written_segments
+
+_SECTION = Section("reference/testing", "Calls")
 
 _Handler = Callable[..., Any]
 
@@ -41,10 +44,15 @@ def route_handler(name: str, method: str = "GET") -> _Handler:
     found = [one for one in _served() if f"routes:{one.name}" == name]
     if len(found) != 1:
         names = ", ".join(sorted(f"routes:{one.name}" for one in _served()))
-        raise LookupError(f"{name!r} is the URL name of {len(found)} routes, and has to be of one. There are {names}.")
+        raise documented(
+            LookupError(f"{name!r} is the URL name of {len(found)} routes, and has to be of one. There are {names}."),
+            _SECTION,
+        )
     handlers = handlers_of(found[0].view)
     if method not in handlers:
-        raise LookupError(f"{found[0].route.file} defines no {method}. It defines {', '.join(handlers)}.")
+        raise documented(
+            LookupError(f"{found[0].route.file} defines no {method}. It defines {', '.join(handlers)}."), _SECTION
+        )
     return handlers[method].function
 
 
@@ -135,8 +143,11 @@ class _Call:
         rest = {name: value for name, value in inputs.items() if name not in {**segments, **given}}
         made = written_request(bound, method, rest) if request is None else request
         if request is not None and rest:
-            raise TypeError(
-                f"{bound.label}: {', '.join(rest)} and request= are both given. Write them into the request."
+            raise documented(
+                TypeError(
+                    f"{bound.label}: {', '.join(rest)} and request= are both given. Write them into the request."
+                ),
+                _SECTION,
             )
         _log_in(made, user)
         return cls(served, method, bound, segments, made, user, given)
@@ -185,9 +196,12 @@ def _found(handler: _Handler) -> tuple[Served, str, BoundHandler]:
         for method, bound in handlers_of(served.view).items():
             if bound.function is handler:
                 return served, method, bound
-    raise LookupError(
-        f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', handler)} is no handler of a route of "
-        'this project. Take it from its route file, or by route_handler("routes:api-products-id", "GET").'
+    raise documented(
+        LookupError(
+            f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', handler)} is no handler of a "
+            'route of this project. Take it from its route file, or by route_handler("routes:api-products-id", "GET").'
+        ),
+        _SECTION,
     )
 
 

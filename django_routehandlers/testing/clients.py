@@ -13,8 +13,11 @@ from django.test import AsyncClient, Client
 from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.testing.replies import AsyncRouteResponse, RouteResponse, extended
+
+_SECTION = Section("reference/testing", "Clients")
 
 _Answer = TypeVar("_Answer")
 _BYTES = "application/octet-stream"
@@ -227,9 +230,12 @@ def url_of(path: str, params: Mapping[str, Any] | None) -> str:
     if not str(path).startswith("/") and "://" not in str(path):
         return reverse(str(path), kwargs=dict(params or {}))
     if params:
-        raise TypeError(
-            f"{path}: params= is for the URL name of a route, such as 'routes:api-products-id'. A path is sent as it "
-            "is: write the values into it, or name the route."
+        raise documented(
+            TypeError(
+                f"{path}: params= is for the URL name of a route, such as 'routes:api-products-id'. A path is sent as "
+                "it is: write the values into it, or name the route."
+            ),
+            _SECTION,
         )
     return path
 
@@ -238,5 +244,5 @@ def _content(data: Any, content_type: str, json: Any) -> tuple[Any, str]:
     if isinstance(json, _Nothing):
         return data, content_type
     if data:
-        raise TypeError("json= and data are two contents for one request. Give one of them.")
+        raise documented(TypeError("json= and data are two contents for one request. Give one of them."), _SECTION)
     return encode_json(json), "application/json"

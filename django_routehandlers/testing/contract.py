@@ -15,6 +15,7 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import get_resolver, get_urlconf
 
 from django_routehandlers.conf import get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.listing.mounts import NOWHERE, find_mounts
 from django_routehandlers.openapi.document import build_document
 from django_routehandlers.responses.encoding import encode_json
@@ -22,6 +23,8 @@ from django_routehandlers.table import current_table
 
 if TYPE_CHECKING:
     from schemathesis import BaseSchema
+
+_SECTION = Section("reference/testing", "The OpenAPI document")
 
 # What the document promises of answers. Others judge what no schema can say: that all that fits one is accepted.
 _CHECKS = (
@@ -49,9 +52,12 @@ def contract_schema(application: Any = None, *, host: str = "testserver") -> "Ba
 
     # Test runners add this one, pytest-django when the first test begins.
     if not validate_host(split_domain_port(host)[0], [*settings.ALLOWED_HOSTS, "testserver"]):
-        raise ImproperlyConfigured(
-            f"contract_schema(host={host!r}): ALLOWED_HOSTS is {settings.ALLOWED_HOSTS}, so that every answer would be "
-            "400. Name one of these hosts, or leave host= out."
+        raise documented(
+            ImproperlyConfigured(
+                f"contract_schema(host={host!r}): ALLOWED_HOSTS is {settings.ALLOWED_HOSTS}, so that every answer "
+                "would be 400. Name one of these hosts, or leave host= out."
+            ),
+            _SECTION,
         )
     table = current_table()
     if table.errors:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django_routehandlers.documentation import Documented, Section
 
-class StreamError(AssertionError):
+
+class StreamError(Documented, AssertionError):
     """
     A response is no stream that can be read.
 
     Its status or media type is another, or its bytes are not what the media type says.
     """
+
+    section = Section("reference/testing", "Failures")
 
 
 class StreamTimeout(StreamError):

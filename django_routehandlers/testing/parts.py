@@ -10,7 +10,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from inspect import isasyncgen
-from time import monotonic
 from types import AsyncGeneratorType
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from django.db import close_old_connections
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.clocks import monotonic
 from django_routehandlers.responses.loop_pump import LoopPump
 from django_routehandlers.responses.stream import StreamResponse
 

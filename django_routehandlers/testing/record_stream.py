@@ -10,9 +10,12 @@ from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.testing.failures import BrokenStream, StreamError, StreamTimeout, count
 from django_routehandlers.testing.parts import Clock, TimeUp, aclose, aread_parts, close, read_parts
 from django_routehandlers.testing.sent import where
+
+_SECTION = Section("reference/testing", "Readers")
 
 Item = TypeVar("Item")
 _Decoded = TypeVar("_Decoded", covariant=True)
@@ -66,9 +69,12 @@ class RecordStream(Generic[Item]):
         """The response that is read."""
         if isinstance(self._given, HttpResponseBase):
             return self._given
-        raise TypeError(
-            f"A {type(self._given).__name__} was given where a response is due. A request that is not awaited is for "
-            "`async with` and the `aread_...` functions."
+        raise documented(
+            TypeError(
+                f"A {type(self._given).__name__} was given where a response is due. A request that is not awaited is "
+                "for `async with` and the `aread_...` functions."
+            ),
+            _SECTION,
         )
 
     def __enter__(self) -> Self:

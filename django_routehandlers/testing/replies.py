@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from pydantic import TypeAdapter, ValidationError
 
+from django_routehandlers.documentation import Documented, Section
 from django_routehandlers.testing.events import ReceivedEvent
 from django_routehandlers.testing.received_problem import ReceivedProblem, problem_of
 from django_routehandlers.testing.sent import media_type, where
@@ -21,8 +22,10 @@ _T = TypeVar("_T")
 _Response = TypeVar("_Response", "RouteResponse", "AsyncRouteResponse")
 
 
-class UnexpectedResponse(AssertionError):
+class UnexpectedResponse(Documented, AssertionError):
     """A response is not what the test expects: another status, or content of another type."""
+
+    section = Section("reference/testing", "Responses")
 
 
 class RouteResponse(HttpResponse):

@@ -1,9 +1,11 @@
 """
-Give a test a route cache of its own, and tell what it did with a response.
+Give a test a route cache of its own, with a time of its own, and tell what it did with a response.
 
 What happened is read off the response itself, as the route left it: no middleware has to write it down.
 """
 
+import asyncio
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,13 +20,17 @@ from django.urls import get_resolver
 
 from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.inspection import inspect_entry
+from django_routehandlers.clocks import Clock, measured_by
 from django_routehandlers.conf import SETTING, get_config
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.view_facts import cached_get_of
 from django_routehandlers.listing.plain_request import default_language, run_as_request
 from django_routehandlers.policies.outcome import CacheOutcome
 from django_routehandlers.responses.problems import Refusal
 from django_routehandlers.testing.clients import url_of
 from django_routehandlers.testing.sent import request_of, where
+
+_SECTION = Section("reference/testing", "The route cache")
 
 _REMEDIES = {
     "dynamic": "Its GET is dynamic: `manage.py show_routes` says why.",
@@ -35,8 +41,29 @@ _REMEDIES = {
 }
 
 
+_PATIENCE = 10.0  # seconds that a refresh may take
+
+
+class _Time:
+    """
+    The wall clock, and how far the test is ahead of it.
+
+    The wall clock, since that is what all tools that move or freeze time agree to move.
+    """
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        # Looked up at each call: a tool may have put a function of its own there.
+        return time.time() + self.ahead
+
+
 class RouteCache:
     """The route cache of one test: what it has done since the test began."""
+
+    def __init__(self, time: _Time) -> None:
+        self._time = time
 
     @property
     def hits(self) -> int:
@@ -53,6 +80,40 @@ class RouteCache:
     def stored(self) -> int:
         """Entries that were made."""
         return current_cache().counters.read()["stored"]
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass for the cache, and for limits that are counted in memory, without waiting.
+
+        Entries get old, windows of limits move on. No other clock is moved: not the one that handlers read.
+
+        Raises:
+            ValueError: *seconds* is negative.
+        """
+        if seconds < 0:
+            raise documented(
+                ValueError(f"advance({seconds!r}): time only passes. Write a number of seconds, as in advance(60)."),
+                _SECTION,
+            )
+        self._time.ahead += seconds
+
+    def finish_refreshes(self) -> None:
+        """
+        Wait until the refreshes have ended that earlier requests began, of a client that is not async.
+
+        Raises:
+            AssertionError: One takes longer than 10 seconds.
+        """
+        if not current_cache().refreshes.wait(_PATIENCE):
+            raise AssertionError(f"A refresh has not ended in {_PATIENCE:.0f} s.")
+
+    async def afinish_refreshes(self) -> None:
+        """As ``finish_refreshes()``, in async code: of async clients, too."""
+        refreshes = current_cache().refreshes
+        await refreshes.drain(_PATIENCE)
+        await asyncio.to_thread(refreshes.wait, _PATIENCE)
+        if len(refreshes):
+            raise AssertionError(f"A refresh has not ended in {_PATIENCE:.0f} s.")
 
     def assert_hit(self, response: HttpResponseBase) -> None:
         """
@@ -123,13 +184,16 @@ def route_cache() -> Generator[RouteCache]:
     """
     Give the block a route cache of its own, in memory, which is on and empty, and yield what can be asked of it.
 
-    It overrides two settings: ``ROUTEHANDLERS["CACHE_ENABLED"]``, and the backend in ``CACHES`` that it is kept in.
+    It overrides three settings: ``CACHE_ENABLED`` and ``THROTTLE_CACHE`` in ``ROUTEHANDLERS``, and the backend in
+    ``CACHES`` that entries are kept in. Limits are counted in memory, from nothing.
     """
     backend = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": f"route-cache-{uuid4().hex}"}
     own = {**caches.settings, get_config().CACHE: backend}
-    ours = {**getattr(settings, SETTING, {}), "CACHE_ENABLED": True}
-    with override_settings(CACHES=own, **{SETTING: ours}):
-        yield RouteCache()
+    ours = {**getattr(settings, SETTING, {}), "CACHE_ENABLED": True, "THROTTLE_CACHE": None}
+    moved = _Time()
+    # Around the settings: what they make goes by the clock that is there when it is made.
+    with measured_by(Clock(moved, moved)), override_settings(CACHES=own, **{SETTING: ours}):
+        yield RouteCache(moved)
 
 
 def _told(outcome: CacheOutcome) -> str:

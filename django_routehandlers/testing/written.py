@@ -10,12 +10,15 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.content import FormBody, JSONBody, RawBody
 from django_routehandlers.handlers.inputs import Group, Input
 from django_routehandlers.responses.encoding import encode_json, encode_line
 from django_routehandlers.routing.route import Route
 from django_routehandlers.routing.segments import SegmentKind
+
+_SECTION = Section("reference/testing", "Calls")
 
 _Pairs = list[tuple[str, Any]]
 
@@ -33,7 +36,9 @@ def written_segments(route: Route, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if name not in inputs and segment.kind is SegmentKind.OPTIONAL_CATCH_ALL:
             found[name] = []
         elif name not in inputs:
-            raise TypeError(f"{route.id}: the segment {segment.folder} has no value. Give {name}=.")
+            raise documented(
+                TypeError(f"{route.id}: the segment {segment.folder} has no value. Give {name}=."), _SECTION
+            )
         elif segment.takes_rest:
             found[name] = [_text(one) for one in inputs[name]]
         else:
@@ -55,7 +60,7 @@ def written_request(bound: BoundHandler, method: str, inputs: Mapping[str, Any])
             places[one.place] += _pairs(one, left.pop(one.name))
     content, content_type = _content(bound, left, places)
     if left:
-        raise TypeError(f"{bound.label}: it has no input {', '.join(map(repr, left))}.")
+        raise documented(TypeError(f"{bound.label}: it has no input {', '.join(map(repr, left))}."), _SECTION)
     fields = {name: ", ".join(map(_text, values)) for name, values in _grouped(places["header"]).items()}
     if places["cookie"]:
         fields["Cookie"] = "; ".join(f"{name}={value}" for name, value in places["cookie"])

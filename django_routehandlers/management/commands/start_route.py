@@ -88,7 +88,7 @@ class Command(BaseCommand):
             else:
                 self._create(contents)
         except CannotStart as error:
-            raise CommandError("\n".join(map(printable, str(error).splitlines()))) from error
+            raise CommandError("\n".join(map(printable, [*str(error).splitlines(), *error.__notes__]))) from error
 
     def _create(self, contents: Contents) -> None:
         route = contents.route
