@@ -34,7 +34,6 @@ from django_routehandlers.engine.exchange import (
     Send,
     TooBig,
     TooLate,
-    received_before,
     stated_length,
     stop_arriving,
 )
@@ -120,20 +119,16 @@ class RouteASGIHandler(ShortWay):
         scope[SCOPE_KEY] = None
         try:
             async with request_streams():
-                if self.may_be_short(scope):
-                    message = await self.answer_short(scope, receive, send)
-                    if message is None:
-                        return
-                    receive = received_before(message, receive)
                 exchange = Exchange(scope, receive, send, _is_limited, self._shutdown)
                 await super().handle(scope, exchange, exchange.send)
         finally:
             # In a task: the server answers the next request of the connection when this call has returned.
             end_request(scope, self.background.start)
 
-    def send_at_length(self, scope: Scope, receive: Receive, send: Send) -> Send:
-        """Return what sends a response that is more than a start and a piece."""
-        return Exchange(scope, receive, send, _is_limited, self._shutdown).send
+    def send_behind_content(self, send: Send) -> Send:
+        """Return what sends the response to a request whose content has been read to its end."""
+        exchange: Exchange = cast("Any", send).__self__
+        return exchange.server_send
 
     async def send_stream(self, response: HttpResponseBase, send: Any) -> None:
         """Send a stream; one that is cut is broken off, and its connection dropped."""
@@ -167,14 +162,15 @@ class RouteASGIHandler(ShortWay):
     async def read_body(self, receive: Any) -> IO[bytes]:
         """Return the content of a request, what reads it later, or what refuses to be read in its place."""
         exchange: Exchange = receive
-        if _arrives(exchange.scope):
-            return cast("IO[bytes]", exchange.arrive())
         scope = exchange.scope
-        length = stated_length(scope)
+        length, is_safe = stated_length(scope), scope["method"] in SAFE_METHODS
+        # HTTP/2 has content of which no field tells.
+        if is_safe and not length and scope.get("http_version", "1.1") in _CHUNKED:
+            return await super().read_body(exchange.server_receive)
+        if not is_safe and _arrives(scope):
+            return cast("IO[bytes]", exchange.arrive())
         if not exchange.is_too_much(length):
-            # HTTP/2 has content of which no field tells.
-            if length or scope["method"] not in SAFE_METHODS or scope.get("http_version", "1.1") not in _CHUNKED:
-                exchange.limit(get_config().CONTENT_RECEIVE_TIMEOUT)
+            exchange.limit(get_config().CONTENT_RECEIVE_TIMEOUT)
             content = await super().read_body(exchange)
             if not exchange.is_cut:
                 return content
@@ -212,9 +208,7 @@ def _is_limited(scope: Scope) -> bool:
 
 
 def _arrives(scope: Scope) -> bool:
-    """Return whether the request goes to a handler that reads its content while it arrives."""
-    if scope["method"] in SAFE_METHODS:
-        return False
+    """Return whether the request, which may have content, goes to a handler that reads it while it arrives."""
     for name, value in scope["headers"]:
         # Who waits to be asked for content of another type should be refused without having been asked.
         if name == b"expect" or (name == b"content-type" and value.partition(b";")[0].strip().lower() in _LINES):

@@ -42,7 +42,9 @@ class Exchange:
         is_limited: Callable[[Scope], bool],
         shutdown: Shutdown | None = None,
     ) -> None:
-        self.scope, self._receive, self._send, self._is_limited = scope, receive, send, is_limited
+        self.scope, self._is_limited = scope, is_limited
+        self.server_receive, self.server_send = receive, send
+        """What the server has given."""
         self._is_judged = False
         self._size = 0
         self._timeout: float | None = None
@@ -60,7 +62,7 @@ class Exchange:
 
     def arrive(self) -> ArrivingContent:
         """Return the content as a file that asks for it when it is read."""
-        content = self._arriving = ArrivingContent(self._receive)
+        content = self._arriving = ArrivingContent(self.server_receive)
         arriving_contents().add(content)
         if self._shutdown is not None and self._shutdown.has_begun:
             content.stop()
@@ -91,7 +93,7 @@ class Exchange:
         if self.is_cut:
             return await self._disconnect()
         if self._timeout is None:
-            message = await self._receive()
+            message = await self.server_receive()
         else:
             try:
                 message = await within(self._timeout, self._receive_one())
@@ -104,12 +106,12 @@ class Exchange:
 
     async def _receive_one(self) -> Message:
         # What a server has for receive() need not be a coroutine function.
-        return await self._receive()
+        return await self.server_receive()
 
     async def _disconnect(self) -> Message:
         # To ask a server for more is to ask the client to send more (RFC 9110, section 10.1.1).
         await cast("asyncio.Event", self._is_answered).wait()
-        while (message := await self._receive())["type"] == "http.request":
+        while (message := await self.server_receive())["type"] == "http.request":
             pass
         return message
 
@@ -125,12 +127,12 @@ class Exchange:
             # The connection cannot be used again (RFC 9112, section 9.3). HTTP/2 has no such field.
             if is_unread and self.scope["http_version"].startswith("1"):
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-        await self._send(message)
+        await self.server_send(message)
 
     def abort(self) -> None:
         """Drop the connection, and what the client has not taken. Other requests may share one of HTTP/2."""
         if self.scope["http_version"].startswith("1"):
-            abort(self._send)
+            abort(self.server_send)
 
 
 @lru_cache(maxsize=1)
@@ -143,16 +145,6 @@ def stop_arriving() -> None:
     """End all content that is still arriving, as if its clients had left."""
     for content in list(arriving_contents()):
         content.stop()
-
-
-def received_before(message: Message, receive: Receive) -> Receive:
-    """Return what receives *message*, and then what *receive* does."""
-    left = [message]
-
-    async def received() -> Message:
-        return left.pop() if left else await receive()
-
-    return received
 
 
 class TooBig(io.RawIOBase):

@@ -90,11 +90,12 @@ class EngineHandler(Answering, ASGIHandler):
             if prefix or self.has_set_prefix:
                 self.has_set_prefix = True
                 set_script_prefix(prefix)
-            await self._answer(scope, content, receive, send)
+            await self.answer(scope, content, receive, send)
         finally:
             content.close()
 
-    async def _answer(self, scope: Scope, content: Any, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, content: Any, receive: Receive, send: Send) -> None:
+        """Answer a request whose content has been received."""
         request: HttpRequest | None = None
         response: HttpResponseBase | None = None
 
