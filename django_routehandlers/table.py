@@ -71,7 +71,8 @@ def app_config() -> KeepsTable:
 
 def current_table() -> RouteTable:
     """Return the table of the project's routes, built on first use."""
-    return app_config().table
+    config: Any = apps.app_configs.get(APP) if apps.ready else None
+    return (config or app_config()).table
 
 
 def build_table(tree: RouteTree, config: Config, mistakes: Iterable[Mistake] = ()) -> RouteTable:

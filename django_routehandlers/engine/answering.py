@@ -18,21 +18,15 @@ from django.utils.log import log_response
 
 from django_routehandlers.engine.chain import Chain, GetResponse
 from django_routehandlers.engine.hooks import Hook
-from django_routehandlers.engine.internals import is_as_released
+from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.locals import LocalValue
 from django_routehandlers.engine.static_matches import StaticMatches
 
-
-def _as_released(kind: type, name: str) -> Any:
-    """Return a method of Django's own; ``None`` where something else has been put in its place."""
-    return getattr(kind, name) if is_as_released(getattr(kind, name), kind.__module__) else None
-
-
-GET_RESPONSE = _as_released(BaseHandler, "get_response_async")
+GET_RESPONSE = as_released(BaseHandler, "get_response_async")
 """Django's method, if it is still its own."""
-_CALL_VIEW = _as_released(BaseHandler, "_get_response_async")
-_RESOLVE = _as_released(URLResolver, "resolve")
+_CALL_VIEW = as_released(BaseHandler, "_get_response_async")
+_RESOLVE = as_released(URLResolver, "resolve")
 
 
 class Answering(Chain):

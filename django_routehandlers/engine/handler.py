@@ -24,8 +24,9 @@ from django.urls import set_script_prefix
 from django_routehandlers.engine.answering import Answering
 from django_routehandlers.engine.arriving import ArrivingContent, Message, Receive
 from django_routehandlers.engine.exchange import Scope, Send
-from django_routehandlers.engine.internals import is_as_released
+from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.leaving import run_unless_left
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.own_thread import no_own_thread, own_thread
 from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.request import ASGIRequest
@@ -35,9 +36,9 @@ from django_routehandlers.engine.threads import has_thread, request_thread
 from django_routehandlers.fields import ConstantField
 
 # A tracer may have put its own in their place by now, or may do so later.
-_DJANGOS_CALL = ASGIHandler.__call__ if is_as_released(ASGIHandler.__call__, ASGIHandler.__module__) else None
+_DJANGOS_CALL = as_released(ASGIHandler, "__call__")
 _ITEMS = HttpResponseBase.items
-_DJANGOS_CLOSE = HttpResponseBase.close if is_as_released(HttpResponseBase.close, HttpResponseBase.__module__) else None
+_DJANGOS_CLOSE = as_released(HttpResponseBase, "close")
 
 
 class EngineHandler(Answering, ASGIHandler):
@@ -85,11 +86,11 @@ class EngineHandler(Answering, ASGIHandler):
         except RequestAborted:
             return
         try:
-            prefix = get_script_prefix(scope)
+            prefix = setting("FORCE_SCRIPT_NAME") or scope.get("root_path")
             # To set it takes as long as three middleware, and "/" is what holds where nothing was set.
             if prefix or self.has_set_prefix:
                 self.has_set_prefix = True
-                set_script_prefix(prefix)
+                set_script_prefix(get_script_prefix(scope))
             await self.answer(scope, content, receive, send)
         finally:
             content.close()

@@ -100,6 +100,12 @@ def is_as_released(value: Any, module: str) -> bool:
     return function.__code__.co_filename == getattr(sys.modules.get(module), "__file__", None)
 
 
+def as_released(kind: type, name: str) -> Any:
+    """Return a method of Django's own; ``None`` where something else has been put in its place."""
+    method = getattr(kind, name)
+    return method if is_as_released(method, kind.__module__) else None
+
+
 def is_tested(kind: type) -> bool:
     """Return whether a middleware is as in a release that the engine was tested with."""
     return class_digest(kind) in RELEASED.get(f"{kind.__module__}.{kind.__qualname__}", ())

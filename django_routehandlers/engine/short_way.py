@@ -11,6 +11,7 @@ from typing import Any
 
 from asgiref.sync import AsyncToSync
 from django.core import signals
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest
 
@@ -19,6 +20,7 @@ from django_routehandlers.engine.arriving import Receive
 from django_routehandlers.engine.chain import HookRun, response_for_error
 from django_routehandlers.engine.exchange import Scope, Send
 from django_routehandlers.engine.handler import EngineHandler, closes_at_once, start_of
+from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.leaving import run_unless_left
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
@@ -26,6 +28,7 @@ from django_routehandlers.engine.shared_caches import are_kept_open
 from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import request_thread
 
+_CREATE_REQUEST = as_released(ASGIHandler, "create_request")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -36,6 +39,8 @@ class ShortWay(EngineHandler):
         super().__init__()
         self._run, self._is_open = self._whole_chain()
         self._plain = None if self._run is None else self._run.plain
+        # A handler of others may have methods of its own.
+        self._is_open = self._is_open and self.sender is ASGIHandler
 
     def _whole_chain(self) -> tuple[HookRun | None, bool]:
         """Return the middleware, where they are one run, and whether there are no others."""
@@ -56,19 +61,27 @@ class ShortWay(EngineHandler):
             await super().answer(scope, content, receive, send)
 
     def _may_be_short(self, scope: Scope, content: Any) -> bool:
-        if not self._is_open or content.__class__ is not io.BytesIO or scope["method"] not in _METHODS:
+        if not self._is_open or self.has_set_prefix:
             return False
-        if self.has_set_prefix or scope.get("root_path") or setting("FORCE_SCRIPT_NAME"):
+        if content.__class__ is not io.BytesIO or scope["method"] not in _METHODS:
             return False
         for name, _ in scope["headers"]:
             if name == b"cookie":
                 return False
-        return BaseHandler.get_response_async is GET_RESPONSE and are_djangos(signals.request_started, STARTED)
+        return (
+            BaseHandler.get_response_async is GET_RESPONSE
+            and ASGIHandler.create_request is _CREATE_REQUEST
+            and are_djangos(signals.request_started, STARTED)
+        )
 
     async def _answer_short(self, scope: Scope, content: Any, receive: Receive, send: Send) -> bool:
         """Answer a request that is plain; return whether it is one."""
-        request: HttpRequest | None = self.create_request(scope, content)[0]
-        if request is None or not (self._plain is None or self._plain.enter(request)):
+        try:
+            request = self.request_class(scope, content)
+        except Exception:
+            # It is answered, and logged, on the whole way.
+            return False
+        if self._plain is not None and not self._plain.enter(request):
             return False
         if urlconf := setting("ROOT_URLCONF"):
             self.urlconf.set(urlconf)

@@ -66,9 +66,9 @@ def _async_answer(table: MethodTable) -> Callable[[HttpRequest, str, Mapping[str
         plan, values = ready
         if plan.user is not None:
             plan.take_user(await auser_of(request), values)
-        if plan.waits(request):
+        if plan.content is not None and plan.waits(request):
             await sync_to_async(plan.read, thread_sensitive=True)(request, values)
-        else:
+        elif plan.reads:
             plan.read(request, values)
         args, kwargs = plan.arguments(request, values)
         if method in guarded:

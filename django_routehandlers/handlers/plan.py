@@ -54,6 +54,11 @@ class Plan:
                 user = None
         values[self.user.name] = user
 
+    @property
+    def reads(self) -> bool:
+        """Whether ``read`` has anything to do."""
+        return self.content is not None or bool(self.values)
+
     def waits(self, request: HttpRequest) -> bool:
         """Return whether ``read`` may wait for a disk, so that it should not run on the event loop."""
         return isinstance(self.content, FormBody) and self.content.waits(request)
