@@ -6,8 +6,8 @@ response: who looked at the session, which cookies were set, what else it varies
 views that are no routes pass as they are.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, cast
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
@@ -27,6 +27,7 @@ from django_routehandlers.policies.cache_control import (
 )
 from django_routehandlers.policies.cache_status import append_cache_status
 from django_routehandlers.policies.outcome import (
+    AWAITED,
     CacheOutcome,
     await_outcome,
     has_own_content,
@@ -60,6 +61,8 @@ class CacheControlMiddleware:
     sync_capable = True
     async_capable = True
 
+    marks: Final[Mapping[str, object]] = {AWAITED: True}
+    """The attributes that ``process_request()`` gives a request that is no preflight."""
     has_hooks = True
     """That our engine may call the hooks, which wait for nothing, in the place of the whole."""
 
@@ -95,9 +98,7 @@ class CacheControlMiddleware:
     def fields_depend_on(self, request: HttpRequest, response: HttpResponseBase) -> object:
         """Return what decides which fields a response of status 200, without any, is given; ``None`` if unknown."""
         outcome = own_outcome(request, response)
-        if outcome is None or outcome.is_public or outcome.age is not None or not outcome.keeps_words:
-            return None
-        return None if cors_of_request(request) is not None else outcome.status_text
+        return None if outcome is None or cors_of_request(request) is not None else outcome.constant
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return the response that says what the cache means."""

@@ -50,8 +50,9 @@ class Part:
 class PlainHooks(Protocol):
     """A middleware of ours, whose hooks wait for nothing."""
 
-    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return the answer to a request that goes no further; of none but OPTIONS there is one."""
+    @property
+    def marks(self) -> Mapping[str, object]:
+        """The attributes that a request gets on its way in, if it is no OPTIONS."""
         ...
 
     def process_response(self, request: HttpRequest, response: Any) -> HttpResponseBase:
@@ -131,6 +132,7 @@ class PlainRun:
         self._settings = tuple({name: value for part in parts for name, value in part.settings.items()}.items())
         self._validates_host = any(part.validates_host for part in parts)
         self._ours = [part.ours for part in parts if part.ours is not None]
+        self._marks = {name: value for middleware in self._ours for name, value in middleware.marks.items()}
         within = list(reversed(parts))
         self._steps = [step for part in within for step in _steps(part, part.fields)]
         self._secure_steps: list[_Step] | None = None
@@ -161,10 +163,8 @@ class PlainRun:
             except DisallowedHost:
                 # It is for the middleware that asks for it to raise it, in its place.
                 return False
-        own["COOKIES"] = {}
+        own.update(self._marks, COOKIES={})
         gifts.update(self._gifts)
-        for middleware in self._ours:
-            middleware.process_request(request)
         return True
 
     def leave(self, request: HttpRequest, response: Any) -> HttpResponseBase | None:

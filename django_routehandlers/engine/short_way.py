@@ -7,7 +7,7 @@ the ordinary on its way in goes the whole way, as if nothing had been; on its wa
 """
 
 import io
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import AsyncToSync
 from django.core import signals
@@ -26,7 +26,7 @@ from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
 from django_routehandlers.engine.shared_caches import are_kept_open
 from django_routehandlers.engine.stepping import unbroken
-from django_routehandlers.engine.threads import request_thread
+from django_routehandlers.engine.threads import RequestThread, request_thread
 
 _CREATE_REQUEST = as_released(ASGIHandler, "create_request")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -61,7 +61,8 @@ class ShortWay(EngineHandler):
             await super().answer(scope, content, receive, send)
 
     def _may_be_short(self, scope: Scope, content: Any) -> bool:
-        if not self._is_open or self.has_set_prefix:
+        # Within a sync caller there is somebody else's thread, which it waits in.
+        if not self._is_open or self.has_set_prefix or request_thread.get() is None:
             return False
         if content.__class__ is not io.BytesIO or scope["method"] not in _METHODS:
             return False
@@ -117,8 +118,7 @@ class ShortWay(EngineHandler):
 
     def _end_at_once(self, ending: "_Ending") -> bool:
         """End a request with nothing to be closed; return whether it is one."""
-        thread = request_thread.get()
-        if thread is None or thread.is_used:
+        if cast("RequestThread", request_thread.get()).is_used:
             # As behind the whole way.
             AsyncToSync.executors.current = None
             return False

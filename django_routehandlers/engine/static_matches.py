@@ -43,6 +43,7 @@ class _Known:
     extra_kwargs: dict[str, Any]
 
     def match(self) -> ResolverMatch:
+        """Return the match, made anew."""
         name, app_names, namespaces = self.names
         return ResolverMatch(
             self.func if self.pattern is None else self.pattern.callback,

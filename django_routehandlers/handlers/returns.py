@@ -37,6 +37,7 @@ from django_routehandlers.responses.stream import StreamResponse
 from django_routehandlers.responses.typed import Misfit, TypedEncoder
 
 _JSON = "application/json"
+_DATA = frozenset({dict, list})
 
 
 def is_checked() -> bool:
@@ -98,6 +99,9 @@ class Returns:
             raise Misfit(f"{handler}: the response does not fit the return annotation. {error}") from error
 
     def _convert(self, value: object, handler: str, *, checked: bool) -> HttpResponseBase:
+        if value.__class__ in _DATA and self.value is not None and not self.takes_any:
+            # It is nothing of what is looked for below.
+            return JSONResponse.from_bytes(_bytes(value, self.value, handler, checked=checked), value)
         if isinstance(value, HttpResponseBase):
             if isinstance(value, JSONResponse) and "data" in vars(value):
                 return self._encode(cast("JSONResponse[object]", value), handler, checked=checked)

@@ -45,6 +45,8 @@ class CacheOutcome:
     """*status* as text, made once as well."""
     status_field: tuple[str, str] = field(init=False, repr=False, compare=False)
     """The field that says so."""
+    constant: str | None = field(init=False, repr=False, compare=False)
+    """What tells it from others where it gives each response the same fields; ``None`` where it does not."""
     _private: "CacheOutcome | None" = field(init=False, repr=False, compare=False, default=None)
 
     @property
@@ -60,16 +62,22 @@ class CacheOutcome:
         object.__setattr__(self, "cache_control", public_cache_control(self.lifetime, self.window))
         object.__setattr__(self, "status_text", str(self.status))
         object.__setattr__(self, "status_field", ("Cache-Status", self.status_text))
+        is_constant = not self.is_public and self.age is None and self.keeps_words
+        object.__setattr__(self, "constant", self.status_text if is_constant else None)
+
+
+AWAITED = "route_cache_awaited"
+"""The attribute of a request that says that a middleware is going to act on its outcome."""
 
 
 def await_outcome(request: HttpRequest) -> None:
     """Say that a middleware is going to act on the outcome of *request*."""
-    vars(request)["route_cache_awaited"] = True
+    vars(request)[AWAITED] = True
 
 
 def is_awaited(request: HttpRequest) -> bool:
     """Return whether a middleware is."""
-    return "route_cache_awaited" in vars(request)
+    return AWAITED in vars(request)
 
 
 def leave_outcome(

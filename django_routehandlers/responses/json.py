@@ -66,7 +66,8 @@ class JSONResponse(HttpResponse, Generic[Body, Status]):
         """The JSON, encoded when it is first asked for: until then a handler's annotation says how."""
         if not self.is_encoded:
             self.content = encode_json(self.data)
-        return super().content
+        parts: list[bytes] = vars(self)["_container"]
+        return parts[0] if len(parts) == 1 else super().content
 
     @content.setter
     def content(self, value: Any) -> None:
