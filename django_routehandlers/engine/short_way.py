@@ -91,7 +91,7 @@ class ShortWay(EngineHandler):
             work = self._respond(request, ending, send)
             await run_unless_left(work, lambda: self.listen_for_disconnect(receive))
         finally:
-            if not self._end_at_once(ending) and not self.finish_at_once(ending.response, request):
+            if not self._end_at_once(request, ending) and not self.finish_at_once(ending.response, request):
                 await unbroken(self.finish(ending.response))
         return True
 
@@ -116,17 +116,21 @@ class ShortWay(EngineHandler):
             await self.note(request, response)
             await self.send_response(response, send)
 
-    def _end_at_once(self, ending: "_Ending") -> bool:
+    def _end_at_once(self, request: HttpRequest, ending: "_Ending") -> bool:
         """End a request with nothing to be closed; return whether it is one."""
-        if cast("RequestThread", request_thread.get()).is_used:
+        thread = cast("RequestThread", request_thread.get())
+        if thread.is_used:
             # As behind the whole way.
             AsyncToSync.executors.current = None
+        if not ending.is_short:
             return False
-        if ending.is_short and are_djangos(signals.request_finished, FINISHED) and are_kept_open():
-            ending.response.closed = True
-            self.urlconf.unset()
-            return True
-        return False
+        if thread.is_busy or not are_djangos(signals.request_finished, FINISHED) or not are_kept_open():
+            # Somebody is told, and the request is closed behind that.
+            ending.response._resource_closers.append(request.close)
+            return False
+        ending.response.closed = True
+        self.urlconf.unset()
+        return True
 
 
 class _Ending:
