@@ -50,7 +50,7 @@ def bars(table: Table, top: int) -> Iterator[str]:
         rate = 1 / median(row.wall)
         width = max(1, (WIDTH - 2 * MARGIN - LABEL - VALUE) * rate / fastest)
         kind = " ours" if row.framework == "ours" else ""
-        name = row.name + (" · 7" if row.middleware else "")
+        name = row.name + (f" · {row.middleware}" if row.middleware else "")
         yield f'<text class="label{kind}" x="{MARGIN}" y="{y + 12}">{escape(shortened(name))}</text>'
         yield f'<rect class="bar{kind}" x="{MARGIN + LABEL}" y="{y + 1}" width="{width:.1f}" height="{BAR}" rx="2"/>'
         yield f'<text class="value{kind}" x="{MARGIN + LABEL + width + 5:.1f}" y="{y + 12}">{rate:,.0f}/s</text>'

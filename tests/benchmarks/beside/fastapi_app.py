@@ -11,7 +11,43 @@ from beside.rows_psycopg import Rows
 from beside.work import RECORDS
 
 
-def make(_key: str, _middleware: int, routes: int) -> Any:
+class SecurityFields:
+    """Give each response the fields that Django's middleware give it."""
+
+    FIELDS = (
+        (b"x-frame-options", b"DENY"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+    )
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+
+        async def send_more(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.FIELDS]
+            await send(message)
+
+        await self.app(scope, receive, send_more)
+
+
+def middleware_of(number: int) -> list[Any]:
+    """Return Starlette's own for hosts and sessions, and the one above, or none."""
+    from starlette.middleware import Middleware  # pyright: ignore[reportMissingImports]
+    from starlette.middleware.sessions import SessionMiddleware  # pyright: ignore[reportMissingImports]
+    from starlette.middleware.trustedhost import TrustedHostMiddleware  # pyright: ignore[reportMissingImports]
+
+    if not number:
+        return []
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    return [Middleware(SecurityFields), hosts, Middleware(SessionMiddleware, secret_key="of no use")]
+
+
+def make(_key: str, middleware: int, routes: int) -> Any:
     """Return the application."""
     rows = Rows()
 
@@ -20,7 +56,7 @@ def make(_key: str, _middleware: int, routes: int) -> Any:
         async with rows.pool:
             yield
 
-    app = FastAPI(openapi_url=None, lifespan=lifespan)
+    app = FastAPI(openapi_url=None, lifespan=lifespan, middleware=middleware_of(middleware))
 
     # It is faster with this annotation than without.
     async def small() -> dict:

@@ -23,7 +23,7 @@ class Framework:
     server: str = "uvicorn"
     """``uvicorn``, ``gunicorn`` or its ``own``."""
     middleware: tuple[int, ...] = (0,)
-    """Of Django, 7 and 0; the others have none."""
+    """How many: of Django, 7 and 0."""
     warming: int = 2
     """How many rounds each case is asked for before the first that counts."""
     not_many: str = ""
@@ -47,6 +47,8 @@ FRAMEWORKS = [
     Framework("modern-rest", "django-modern-rest", "modern_rest", "modern-rest", middleware=BOTH),
     Framework("bolt", "django-bolt", "bolt_api", "bolt", "own", BOTH),
     Framework("fastapi", "FastAPI", "fastapi_app", "fastapi"),
+    # As near to Django's seven as Starlette's own come, without users, messages and CSRF protection.
+    Framework("fastapi-sessions", "FastAPI, hosts, sessions", "fastapi_app", "fastapi", middleware=(3,)),
     Framework("litestar", "Litestar", "litestar_app", "litestar"),
     Framework("starlette", "Starlette", "starlette_app", "starlette"),
     # V8 compiles what has run often; CPython 3.11 to 3.14 do not.
@@ -73,7 +75,7 @@ def packages() -> dict[str, list[str]]:
         "ninja": [*django, "django-ninja"],
         "modern-rest": [*django, "django-modern-rest[msgspec]"],
         "bolt": [*django, "django-bolt", "orjson"],
-        "fastapi": ["fastapi", *ORM, *UVICORN],
+        "fastapi": ["fastapi", "itsdangerous", *ORM, *UVICORN],
         "litestar": ["litestar", *ORM, *UVICORN],
         "starlette": ["starlette", "orjson", "pydantic", *ORM, *UVICORN],
         "next": ["next@latest", "react@latest", "react-dom@latest", "pg@latest", "zod@latest"],
