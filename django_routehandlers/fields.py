@@ -38,6 +38,15 @@ def field_of(response: Any, name: str) -> str | None:
     return fields[name][1] if name in fields else None
 
 
+def set_field(response: Any, name: str, field: Field) -> None:
+    """Give a response a field, whose *name* is in lower case, in the place of the one that it has."""
+    fields = fields_of(response)
+    if fields is None:
+        response.headers[field[0]] = field[1]
+    else:
+        fields[name] = field
+
+
 def give_field(response: Any, name: str, field: Field) -> None:
     """Give a response a field, whose *name* is in lower case, where it has none."""
     fields = fields_of(response)

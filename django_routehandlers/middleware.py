@@ -18,7 +18,7 @@ from django.utils.functional import empty
 from django.utils.http import parse_http_date_safe
 
 from django_routehandlers.engine.request import is_due
-from django_routehandlers.fields import field_of, give_field
+from django_routehandlers.fields import field_of, give_field, set_field
 from django_routehandlers.handlers.cross_origin import add_cors, cors_of_request, find_cors, is_preflight
 from django_routehandlers.handlers.functions import is_coroutine_function
 from django_routehandlers.policies.cache_control import (
@@ -132,7 +132,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
         return response
     if outcome.age is not None:
         # The clock of another machine may have made the entry, and clocks step back.
-        response.headers["Age"] = str(max(outcome.age, 0))
+        set_field(response, "age", ("Age", str(max(outcome.age, 0))))
     if sent := field_of(response, "cache-status"):
         response.headers["Cache-Status"] = append_cache_status(sent, outcome.status)
     else:
@@ -151,7 +151,7 @@ def _write_cache_control(request: HttpRequest, response: HttpResponseBase, outco
     elif not _is_for_everybody(request, response, outcome):
         withdraw(response)
     else:
-        response.headers.setdefault("Cache-Control", outcome.cache_control)
+        give_field(response, "cache-control", outcome.cache_control_field)
         names = outcome.varies_on
         if response.status_code == 304:
             # GZipMiddleware passes by the 304 of ConditionalGetMiddleware, and caches freshen their

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, cast
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import connections
@@ -24,6 +23,7 @@ from django_routehandlers.caching.versions import TagVersions
 from django_routehandlers.clocks import current_clock
 from django_routehandlers.conf import SETTING, Config, get_config
 from django_routehandlers.documentation import Section, documented
+from django_routehandlers.engine.live_settings import setting
 
 _SECTION = Section("reference/settings", "CACHE_CONTEXT")
 
@@ -53,7 +53,7 @@ def current_cache() -> Cache:
 def is_enabled() -> bool:
     """Return whether anything is kept: the setting ``CACHE_ENABLED``, by default everywhere but under ``DEBUG``."""
     chosen = get_config().CACHE_ENABLED
-    return (not settings.DEBUG if chosen is None else chosen) and not current_cache().store.is_void
+    return (not setting("DEBUG") if chosen is None else chosen) and not current_cache().store.is_void
 
 
 @lru_cache(maxsize=1)

@@ -21,6 +21,7 @@ from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
 from django_routehandlers.caching.keys import Key, freeze
+from django_routehandlers.engine.live_settings import setting
 
 Variables = tuple[ContextVar[Any], ...]
 
@@ -120,7 +121,7 @@ def zone_key(zone: tzinfo) -> str:
 
 def _language_and_time_zone() -> tuple[str | None, str]:
     # Where nothing has been activated, Django finds out by way of two exceptions, which take half the time of a hit.
-    language = settings.LANGUAGE_CODE if _is_unset(trans_real) else translation.get_language()
+    language = setting("LANGUAGE_CODE") if _is_unset(trans_real) else translation.get_language()
     zone = timezone.get_default_timezone() if _is_unset(timezone) else timezone.get_current_timezone()
     return language, zone_key(zone)
 

@@ -7,13 +7,13 @@ And tell what of a key other caches can know: they see fields, and neither time 
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language_from_path
 
 from django_routehandlers.caching.current import context_variables, origin
 from django_routehandlers.caching.keys import Key, freeze
 from django_routehandlers.caching.surroundings import surroundings_key
+from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.handlers.host import normal_host
 from django_routehandlers.handlers.key_inputs import KeyInputs
 
@@ -49,13 +49,13 @@ def route_key(name: tuple[str, ...], request: HttpRequest, segments: Mapping[str
 def is_told_by_fields(key: Key) -> bool:
     """Return whether fields of a request tell all that the key has: none tells a time zone, or a context variable."""
     _, _, _, time_zone, variables = key[_SURROUNDINGS]
-    return variables is None and time_zone == settings.TIME_ZONE
+    return variables is None and time_zone == setting("TIME_ZONE")
 
 
 def is_translated(key: Key) -> bool:
     """Return whether the language is another than the project's, and not told by the path."""
     (_, path), _, language, _, _ = key[_SURROUNDINGS]
-    return language not in (None, settings.LANGUAGE_CODE) and get_language_from_path(path) is None
+    return language not in (None, setting("LANGUAGE_CODE")) and get_language_from_path(path) is None
 
 
 def _segments_key(segments: Mapping[str, Any]) -> Key | None:

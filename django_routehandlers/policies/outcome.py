@@ -41,6 +41,8 @@ class CacheOutcome:
     """Whether what the handler itself says of caches may stand: it knew all that the response depends on."""
     cache_control: str = field(init=False, repr=False, compare=False)
     """What ``Cache-Control`` says of a public response, made once for all the hits of which it is true."""
+    cache_control_field: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """The field that says so."""
     status_text: str = field(init=False, repr=False, compare=False)
     """*status* as text, made once as well."""
     status_field: tuple[str, str] = field(init=False, repr=False, compare=False)
@@ -60,6 +62,7 @@ class CacheOutcome:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_control", public_cache_control(self.lifetime, self.window))
+        object.__setattr__(self, "cache_control_field", ("Cache-Control", self.cache_control))
         object.__setattr__(self, "status_text", str(self.status))
         object.__setattr__(self, "status_field", ("Cache-Status", self.status_text))
         is_constant = not self.is_public and self.age is None and self.keeps_words
