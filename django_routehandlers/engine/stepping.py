@@ -5,34 +5,31 @@ Most of what a request waits for is ready at once. A timer, or a task beside it,
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any
 
 Work = Coroutine[Any, Any, Any]
 
 
-async def within(seconds: float, work: Work) -> Any:
+@coroutine
+def within(seconds: float, work: Work) -> Generator[Any, Any, Any]:
     """
     Return what *work* returns.
 
     Raises:
         TimeoutError: It has waited for longer than *seconds*, and was cancelled.
     """
-    limit = asyncio.timeout(None)
-    async with limit:
-        return await stepped(work, lambda: limit.reschedule(asyncio.get_running_loop().time() + seconds))
-
-
-@coroutine
-def stepped(work: Work, on_wait: Callable[[], None]) -> Generator[Any, Any, Any]:
-    """Run *work* and return what it returns; call *on_wait* once, when it first waits."""
     try:
         waits_for = work.send(None)
     except StopIteration as end:
         return end.value
-    on_wait()
-    return (yield from resumed(work, waits_for))
+    return (yield from _resumed_within(seconds, work, waits_for).__await__())
+
+
+async def _resumed_within(seconds: float, work: Work, waits_for: Any) -> Any:
+    async with asyncio.timeout(seconds):
+        return await coroutine(resumed)(work, waits_for)
 
 
 def resumed(work: Work, waits_for: Any) -> Generator[Any, Any, Any]:

@@ -11,6 +11,10 @@ import orjson
 
 from django_routehandlers.responses.problems import Refusal
 
+_SHORT = 4_096  # bytes: of no number are there more digits than Python reads
+_FEW = 200  # of what nests: less deeply than Python calls
+_NESTED = frozenset({dict, list})
+
 
 def decode_json(content: bytes, what: str = "The body") -> object:
     """
@@ -28,8 +32,9 @@ def decode_json(content: bytes, what: str = "The body") -> object:
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}" if what == "The body" else f"column {error.colno}"
         raise not_json(f"{error.msg} at {place}", what) from None
-    if content.count(b"{") == 1 and content.count(b":") == _count_names(value):
-        # One object, and no more colons than it has names: none came twice.
+    is_small = len(content) <= _SHORT and content.count(b"{") + content.count(b"[") <= _FEW
+    if is_small and content.count(b":") == _count_names(value):
+        # No more colons than there are names: none came twice. With colons in a text, the next reader tells.
         return value
     try:
         _DECODER.decode(content.decode())
@@ -46,7 +51,13 @@ class _NameTwice(Exception):
 
 
 def _count_names(value: object) -> int:
-    return len(cast("dict[str, object]", value)) if isinstance(value, dict) else -1
+    """Return how many names the objects in *value* have."""
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return len(members) + sum([_count_names(one) for one in members.values() if one.__class__ in _NESTED])
+    if isinstance(value, list):
+        return sum([_count_names(one) for one in cast("list[object]", value) if one.__class__ in _NESTED])
+    return 0
 
 
 def _once_each(members: list[tuple[str, object]]) -> None:
