@@ -211,6 +211,8 @@ def test_requests_with_event_loops_of_their_own_share_what_is_counted(site: Site
 
 
 def test_exactly_the_quota_passes_of_many_clients_at_once(site: Site, way: str) -> None:
+    # On a busy machine, too, each is to be counted.
+    site.settings.ROUTEHANDLERS = {"STORE_TIMEOUT": 30}
     site.serve({"x/route.py": ROUTE.format(rate="20/hour", kind="async def")})
 
     async def all_at_once() -> list[int]:
@@ -327,7 +329,8 @@ def test_no_request_waits_for_its_count_for_longer_than_a_call_may_take(
         answers, took = asyncio.run(ask_together(way, 100))
 
         slow.delay = 0
-        assert took < 1.5
+        # All one after the other, four at a time, would take 2.5 seconds at least.
+        assert took < 2.3
         counted = [answer for answer in answers if "ratelimit" in answer.fields]
         assert 4 <= len(counted) <= 40
         assert {answer.status for answer in answers if answer not in counted} == {status}
