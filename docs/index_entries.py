@@ -2,7 +2,8 @@
 Turn the reference into an index, in which names are found without JavaScript.
 
 Nothing is written by hand. An entry is a name in the first column of a table, with what the column says it is; a
-heading; a header field, in each section that speaks of it; and a word of the glossary.
+heading, with its page unless it is a name; a header field, in each section that speaks of it; the title of a how-to
+guide; and each word of a term of the glossary, where those stand that people search and the pages do not say.
 """
 
 import re
@@ -31,6 +32,11 @@ _KINDS = {
 """What the first column of a table is called, and what is said of the names in it."""
 _HEADINGS = {"reference/settings": "setting", "reference/checks": "check", "reference/commands": "command"}
 """What a heading that is a name is the name of."""
+_VAGUE = re.compile(
+    r"(What|Where|Which|Who|When|How|In|On|Of|Before|Names that) .+|The (function|panel|table|tag that was judged|tree)"
+    r"|Clients|Colour|Content|Ends|Failures|Links|Names|Numbers|Pieces|Readers|Releases|Start|Support|Tables|Time"
+)
+"""Headings that say nothing away from their pages."""
 _NAME = re.compile(r"(?:await )?(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?P<call>\(.*\))?")
 _PAGE = Path(__file__).parent / "reference" / "header-fields.md"
 _FIELDS = frozenset(re.findall(r"`([A-Z][A-Za-z-]*)`", _PAGE.read_text(encoding="utf-8")))
@@ -52,6 +58,8 @@ class IndexEntries(SphinxTransform):
             found = _words(self.document)
         elif page.startswith("reference/") and page not in _FIGURES:
             found = iter([*_headings(self.document, page), *_rows(self.document), *_fields(self.document)])
+        elif page.startswith("how-to/"):
+            found = _title(self.document)
         else:
             return
         for text, place in dict.fromkeys(found):
@@ -60,11 +68,23 @@ class IndexEntries(SphinxTransform):
 
 
 def _headings(document: nodes.document, page: str) -> Found:
+    top = next(document.findall(nodes.section))
     for section in document.findall(nodes.section):
         title = section[0]
-        is_name = title.astext().startswith("routehandlers.") or isinstance(title[0], nodes.literal)
-        kind = _HEADINGS.get(page) if is_name else None
-        yield f"{title.astext()} ({kind})" if kind else title.astext(), section
+        text = title.astext()
+        if text.startswith("routehandlers.") or isinstance(title[0], nodes.literal):
+            kind = _HEADINGS.get(page)
+        elif _VAGUE.fullmatch(text):
+            continue
+        else:
+            kind = None if section is top else f"in {top[0].astext()}"
+            text = re.sub("^The (.)", lambda the: the[1].upper(), text)
+        yield f"{text} ({kind})" if kind else text, section
+
+
+def _title(document: nodes.document) -> Found:
+    section = next(document.findall(nodes.section))
+    yield f"{section[0].astext()} (how-to guide)", section
 
 
 def _rows(document: nodes.document) -> Found:
@@ -90,7 +110,8 @@ def _fields(document: nodes.document) -> Found:
 def _words(document: nodes.document) -> Found:
     for term in document.findall(nodes.term):
         term["ids"].append(nodes.make_id(f"word-{term.astext()}"))
-        yield f"{term.astext()} (glossary)", term
+        for word in term.astext().split(", "):
+            yield f"{word[0].upper()}{word[1:]} (glossary)", term
 
 
 def _section_of(node: nodes.Node) -> nodes.section:

@@ -15,6 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "django_routehandlers"
 _TABLES = ("handlers", "header-fields")
+SOUGHT = frozenset({
+    "429", "EventSource", "Filter", "Freezing time", "Logging", "Login", "Paging", "Pagination", "Permission", "SSE",
+    "Schemathesis", "Serializer", "Stale-while-revalidate", "Time travel", "Upload", "WebSocket",
+})  # fmt: skip
+"""What people look up under a word of their own."""
+_BARE = frozenset({"Ends", "Function", "How many", "In listings", "Pieces", "Start", "Time", "What it shows"})
+"""Headings that say nothing in an index."""
 
 
 def ids_in_the_code() -> Iterator[str]:
@@ -84,7 +91,14 @@ def missing_names(folder: Path) -> list[str]:
     text = (folder / "genindex.html").read_text(encoding="utf-8")
     items = [html.unescape(item).strip() for item in re.findall(r">([^<>]+)<", text)]
     listed = {re.sub(r" \(.*", "", item).removesuffix("()") for item in items}
-    return sorted((names_in_the_code() | names_in_the_tables()) - listed)
+    return sorted((names_in_the_code() | names_in_the_tables() | SOUGHT) - listed)
+
+
+def bare_headings(folder: Path) -> list[str]:
+    """Return what the index in *folder* has that nobody would look up."""
+    text = (folder / "genindex.html").read_text(encoding="utf-8")
+    items = {html.unescape(item).strip() for item in re.findall(r">([^<>]+)<", text)}
+    return sorted(item for item in items if re.sub(r" \(in .*", "", item) in _BARE)
 
 
 def pages_without_the_index(folder: Path) -> list[str]:
@@ -109,6 +123,7 @@ def missing_places(folder: Path) -> list[str]:
 if __name__ == "__main__":
     built = Path(sys.argv[1])
     missing = [*missing_places(built), *(f"genindex.html: {name}" for name in missing_names(built))]
+    missing += [f"genindex.html: {name} means nothing alone" for name in bare_headings(built)]
     missing += [f"{page}: no link to the index" for page in pages_without_the_index(built)]
     places, names = sum(map(len, wanted_anchors().values())), names_in_the_code() | names_in_the_tables()
     print("\n".join(missing) or f"Every check, setting and error has its place: {places}. In the index: {len(names)}.")

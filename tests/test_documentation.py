@@ -176,11 +176,17 @@ def plain_errors() -> Iterator[str]:
 
 
 def test_name_that_the_index_lacks_is_found(tmp_path: Path) -> None:
-    names = built_docs.names_in_the_code() | built_docs.names_in_the_tables()
+    names = built_docs.names_in_the_code() | built_docs.names_in_the_tables() | built_docs.SOUGHT
     assert {"CACHE_ENABLED", "routehandlers.E011", "show_routes", "after", "call", "revalidate", "Retry-After"} <= names
     items = "".join(f"<li>{name} (of some kind)</li>" for name in names - {"after", "call"})
     (tmp_path / "genindex.html").write_text(f"{items}<li>call()</li>", encoding="utf-8")
     assert built_docs.missing_names(tmp_path) == ["after"]
+
+
+def test_heading_that_means_nothing_in_the_index_is_found(tmp_path: Path) -> None:
+    items = "<li>Start</li><li>Ends (in Responses)</li><li>start_route (command)</li><li>Limits (in Handlers)</li>"
+    (tmp_path / "genindex.html").write_text(items, encoding="utf-8")
+    assert built_docs.bare_headings(tmp_path) == ["Ends (in Responses)", "Start"]
 
 
 def test_page_without_a_way_to_the_index_is_found(tmp_path: Path) -> None:
