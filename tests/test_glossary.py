@@ -30,8 +30,8 @@ def test_terms_are_sorted_and_each_has_one_entry() -> None:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_term_is_used_on_a_page(term: str) -> None:
-    # Up to the ending, which a plural or a past tense changes. Some terms are settings: LOCAL_TIER. What comes behind the
-    # first comma is another word for the same, which people look for.
+    # Up to the ending, which a plural or a past tense changes. Some terms are settings: LOCAL_TIER. What comes behind
+    # the first comma is another word for the same, which people look for.
     stem = re.escape(re.sub(r"(y|e)$", "", term.partition(", ")[0])).replace(r"\ ", r"[\s_]+")
     assert any(re.search(rf"\b{stem}", text, re.IGNORECASE) for text in PAGES.values())
 
