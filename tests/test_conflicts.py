@@ -107,7 +107,8 @@ def test_url_of_two_apps_is_a_conflict(tmp_path: Path, labels: tuple[str, str]) 
     (mistake,) = discover_routes(directories).mistakes
     blog, shop = (tmp_path / label / "routes/cart/route.py" for label in ("blog", "shop"))
     assert str(mistake) == (
-        f"{shop}: /cart: /cart of the app shop and /cart of the app blog ({blog}) both serve /cart. A URL has one route. "
+        f"{shop}: /cart: /cart of the app shop and /cart of the app blog ({blog}) both serve /cart. "
+        "A URL has one route. "
         "Serve one app below a path of its own, ROUTEHANDLERS['PREFIXES'] = {'shop': 'shop/'}; or rename or remove one."
     )
 
