@@ -107,9 +107,22 @@ def test_url_of_two_apps_is_a_conflict(tmp_path: Path, labels: tuple[str, str]) 
     (mistake,) = discover_routes(directories).mistakes
     blog, shop = (tmp_path / label / "routes/cart/route.py" for label in ("blog", "shop"))
     assert str(mistake) == (
-        f"{shop}: /cart: /cart and /cart ({blog}) both serve /cart. A URL has one route. "
-        "Rename or remove one; route groups do not change the URL."
+        f"{shop}: /cart: /cart of the app shop and /cart of the app blog ({blog}) both serve /cart. "
+        "A URL has one route. "
+        "Serve one app below a path of its own, ROUTEHANDLERS['PREFIXES'] = {'shop': 'shop/'}; or rename or remove one."
     )
+
+
+@pytest.mark.parametrize(
+    ("case", "remedy"),
+    [
+        ("conflict_group_and_plain", "Rename or remove one; route groups do not change the URL."),
+        ("conflict_catch_alls", "Rename or remove one."),
+    ],
+)
+def test_message_of_one_app_speaks_of_groups_where_there_is_one(case: str, remedy: str) -> None:
+    (mistake,) = discover(case).mistakes
+    assert (mistake.remedy, "of the app" in mistake.what) == (remedy, False)
 
 
 def test_message_of_two_names_says_which_to_rename() -> None:

@@ -25,6 +25,10 @@ class Nested(BaseModel):
     inner: Model
 
 
+class Plain:
+    name: str
+
+
 class Unfinished(BaseModel):
     inner: "Missing"
 
@@ -60,6 +64,12 @@ MODEL = "with a type that pydantic validates: a model, a dataclass, a builtin ty
             "E042",
             "the query parameter 'page' is text, which cannot be converted to Model.",
             f"Annotate page {TEXT} A model is named `body` or `query`.",
+        ),
+        (
+            "page: Plain",
+            "E042",
+            "'page' cannot be Plain: Plain is a class that declares no fields.",
+            f"Annotate page {MODEL}",
         ),
         (
             "page: list[Model]",

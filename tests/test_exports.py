@@ -172,3 +172,52 @@ def test_handler_may_be_assigned(site: Site) -> None:
     site.serve({"x/route.py": "async def _list():\n    return [1]\n\n\nGET = _list\n"})
 
     assert site.client.get("/x").json() == [1]
+
+
+NAMES_OF_OTHERS = [
+    ("permission_classes", "E145", "Refuse those who may not in a middleware.py of the folder"),
+    ("authentication_classes", "E145", "and name the scheme in `security`"),
+    ("throttle_classes", "E145", 'Write `throttle = "100/minute"`'),
+    ("parser_classes", "W145", "Annotate `body`"),
+    ("renderer_classes", "W145", "Return what becomes JSON"),
+    ("serializer_class", "W145", "with pydantic models"),
+    ("pagination_class", "W145", "`page: int = 1`"),
+    ("filterset_class", "W145", "a model of them as `query`"),
+    ("runtime", "W145", "Remove it"),
+    ("preferredRegion", "W145", "Remove it"),
+    ("fetchCache", "W145", "`dynamic` and `revalidate`"),
+]
+
+
+def test_config_of_other_frameworks_is_told(site: Site) -> None:
+    """Invariant 84."""
+    config = "".join(f"{name} = 'x'\n" for name, *_ in NAMES_OF_OTHERS)
+    site.serve({"x/route.py": f"{config}\n\ndef GET():\n    pass\n"})
+
+    for line, (found, (name, id, remedy)) in enumerate(zip(_messages(site), NAMES_OF_OTHERS, strict=True), 1):
+        assert found[:2] == (id, f":{line}")
+        assert found[2].startswith(f"`{name}` {'guards nothing' if id == 'E145' else 'has no effect'} here: it is ")
+        assert remedy in found[3]
+        assert f"; or rename it to _{name} if it is yours." in found[3]
+
+
+def test_config_of_other_frameworks_guards_no_folder(site: Site) -> None:
+    """Invariant 84."""
+    site.serve({"middleware.py": "csrf = 'origin'\npermission_classes = []\n", "x/route.py": "def GET():\n    pass\n"})
+
+    assert site.mistakes() == [("E145", f"{site.label()}/routes/middleware.py:2")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def permission_classes(*classes):\n    return lambda view: view\n",
+        "from operator import itemgetter as permission_classes\n",
+        "runtime = object()\n",
+        "_permission_classes = []\n",
+    ],
+)
+def test_decorators_and_helpers_of_such_names_are_no_mistakes(site: Site, source: str) -> None:
+    site.serve({"x/route.py": f"{source}\n\ndef GET():\n    pass\n"})
+
+    assert _messages(site) == []

@@ -410,7 +410,7 @@ def test_route_cache_is_on_empty_and_of_one_test(counted: Site) -> None:
     ("check", "path", "message"),
     [
         ("assert_hit", "/count", "GET /count: a hit was expected, and it is .*fwd=uri-miss; stored"),
-        ("assert_hit", "/live", "it is .*bypass; detail=dynamic. Its GET is dynamic: `manage.py show_routes` says why"),
+        ("assert_hit", "/live", "it is .*bypass; detail=dynamic. Its GET is dynamic: takes the request\\.$"),
         ("assert_miss", "/live", "a miss was expected"),
         ("assert_bypassed", "/count", "to pass the cache by"),
         ("assert_hit", "/nowhere", "no route answered"),
@@ -423,13 +423,35 @@ def test_route_cache_says_what_it_did_instead(counted: Site, check: str, path: s
 
 def test_route_cache_says_why_nothing_is_stored(counted: Site) -> None:
     with route_cache() as cache:
-        with pytest.raises(AssertionError, match="has no entry for it: none"):
+        with pytest.raises(AssertionError, match="has no entry for it: nothing was stored\\.$"):
             cache.assert_stored("/count")
         RouteClient().get("/count")
         with pytest.raises(AssertionError, match="has an entry for it, which is fresh"):
             cache.assert_not_stored("/count")
-        with pytest.raises(AssertionError, match="its route is dynamic"):
+        with pytest.raises(AssertionError, match="its route is dynamic: takes the request"):
             cache.assert_stored("/live")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/openapi.json"])
+@pytest.mark.parametrize("check", ["assert_stored", "assert_not_stored"])
+def test_route_cache_knows_nothing_of_what_no_route_answers(counted: Site, check: str, path: str) -> None:
+    with route_cache() as cache, pytest.raises(AssertionError, match=f"GET {path}: no route answers it"):
+        getattr(cache, check)(path)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("config", "is_told"), [("", True), ("depends_on = None", False)])
+def test_route_cache_tells_of_rows_that_are_not_committed(site: Site, config: str, is_told: bool) -> None:
+    count = "from django.contrib.auth.models import User\n{}\ndef GET():\n    return User.objects.count()\n"
+    site.serve({"users/route.py": count.format(config)})
+    User.objects.create(username="ada")
+    with route_cache() as cache:
+        if is_told:
+            RouteClient().get("/users")
+        with pytest.raises(AssertionError) as failure:
+            cache.assert_stored("/users")
+    assert ("If it shows rows of auth_user, these are not committed" in str(failure.value)) is is_told
+    assert ("TransactionTestCase" in str(failure.value)) is is_told
 
 
 def test_route_cache_tells_of_a_304(counted: Site) -> None:

@@ -260,6 +260,22 @@ def forget(site: Site) -> None:
     site.settings.ROUTEHANDLERS = {}
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 was the first to tell programs what it suggests")
+@pytest.mark.parametrize(
+    ("line", "suggestion"),
+    [
+        ("from django_routehandlers import Cookies", "'Cookie'?"),
+        ("prnt()", "name 'prnt' is not defined. Did you mean: 'print'?"),
+    ],
+)
+def test_file_that_cannot_be_imported_has_what_python_suggests(site: Site, line: str, suggestion: str) -> None:
+    """Invariant 84."""
+    site.serve({"a/route.py": f"{line}\n"})
+    (found,) = current_table().mistakes
+    assert "Did you mean: " in found.what
+    assert found.what.endswith(suggestion)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what", "remedy"),
     [

@@ -53,9 +53,11 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from django_routehandlers.handlers.returns import Returns, plan_returns
 from django_routehandlers.responses.encoding import encode_json
+from django_routehandlers.responses.event_stream import EventStreamResponse
 from django_routehandlers.responses.json import JSONResponse
 from django_routehandlers.responses.jsonable import JSONEncodeError
 from django_routehandlers.responses.ndjson import NDJSONResponse
+from django_routehandlers.responses.server_sent_event import ServerSentEvent
 from django_routehandlers.responses.typed import Misfit
 from shop.models import Customer, Order, OrderLine, Product
 
@@ -308,9 +310,7 @@ DATABASE_REMEDY = 'with model_config = {"from_attributes": True}'
         ),
         pytest.param(
             asyncio.Lock,
-            "pydantic knows no JSON form of the return annotation: Unable to generate pydantic-core schema for "
-            "<class 'asyncio.locks.Lock'>. Set `arbitrary_types_allowed=True` in the model_config to ignore this error "
-            "or implement `__get_pydantic_core_schema__` on your type to fully support it.",
+            "pydantic knows no JSON form of the return annotation: Lock is a class that declares no fields.",
             "Return a pydantic model, a dataclass, a TypedDict, a list or dict of them, or an HttpResponse.",
             id="object",
         ),
@@ -325,6 +325,42 @@ DATABASE_REMEDY = 'with model_config = {"from_attributes": True}'
 )
 def test_an_annotation_without_json_form_is_a_fault(annotation: Any, what: str, remedy: str) -> None:
     assert faults(annotation) == [("E051", 0, what, remedy)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "async_remedy"),
+    [
+        (ServerSentEvent[int], "AsyncIterator[ServerSentEvent[int]]"),
+        (ProductOut | str, "AsyncIterator[ProductOut | str]"),
+        (EventStreamResponse[int], "AsyncIterator[...], with the type of what is yielded"),
+        (None, "AsyncIterator[...], with the type of what is yielded"),
+        (int | HttpResponse, "AsyncIterator[...], with the type of what is yielded"),
+    ],
+)
+def test_a_generator_that_is_annotated_as_no_iterator_is_a_fault(annotation: Any, async_remedy: str) -> None:
+    def yields() -> Any:
+        yield 1
+
+    async def ayields() -> Any:
+        yield 1
+
+    what = "the handler yields, so it returns an iterator, which the return annotation does not name."
+    for handler, remedy in ((ayields, async_remedy), (yields, async_remedy.removeprefix("Async"))):
+        handler.__annotations__["return"] = annotation
+        text, _, rest = remedy.partition(", ")
+        hint = f"Write `{text}`{rest and ', '}{rest}."
+        assert [(one.id, one.what, one.remedy) for one in plan_returns(handler, "")[1]] == [("E051", what, hint)]
+
+
+@pytest.mark.parametrize(
+    "annotation", [Any, object, Iterator[int] | HttpResponse, AsyncIterable[int], AsyncGenerator[int, None] | None]
+)
+def test_a_generator_that_is_annotated_as_an_iterator_is_right(annotation: Any) -> None:
+    async def handler() -> Any:
+        yield 1
+
+    handler.__annotations__["return"] = annotation
+    assert plan_returns(handler, "")[1] == ()
 
 
 @pytest.mark.parametrize(

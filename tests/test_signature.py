@@ -258,6 +258,20 @@ def test_annotation_of_the_request_may_be_imported_for_type_checkers_only(site: 
             "Annotate id as str, int, UUID, date, an Enum or another type that pydantic reads.",
         ),
         (
+            "x",
+            "request: int",
+            "E042",
+            "GET: `request` is the request, which is no int.",
+            "Annotate it as HttpRequest; or rename the parameter, if it is an input.",
+        ),
+        (
+            "x/[id]",
+            "id, request: list[str] | None",
+            "E042",
+            "GET: `request` is the request, which is no list[str] | None.",
+            "Annotate it as HttpRequest; or rename the parameter, if it is an input.",
+        ),
+        (
             "x/[...path]",
             "path: str",
             "E042",
@@ -292,6 +306,39 @@ def test_parameter_that_nothing_fills_is_a_mistake(
     assert message.hint == hint
     if what is not None:
         assert message.msg == f"{routes}/{folder}/route.py:1: /{folder}: {what}"
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "HttpRequest",
+        "WSGIRequest | None",
+        "Any",
+        "object",
+        "'Missing'",
+        "Annotated[HttpRequest, 1]",
+        "Asks",
+        "Alias",
+        "T",
+    ],
+)
+def test_request_may_be_annotated_as_what_it_is(site: Site, annotation: str) -> None:
+    head = """
+    from typing import Annotated, Any, NewType, Protocol, TypeVar
+
+    from django.core.handlers.wsgi import WSGIRequest
+    from django.http import HttpRequest
+
+    Alias = NewType("Alias", HttpRequest)
+    T = TypeVar("T", bound=HttpRequest)
+
+
+    class Asks(Protocol):
+        method: str | None
+    """
+    site.serve({"x/route.py": _route(f"request: {annotation}", "request.method", head)})
+
+    assert (site.mistakes(), site.client.get("/x").json()) == ([], "GET")
 
 
 def test_every_wrong_parameter_of_every_handler_is_reported(site: Site) -> None:

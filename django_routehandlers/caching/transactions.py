@@ -215,10 +215,13 @@ class Journal:
         # Without a lock where nothing is open, which is where most who ask find themselves.
         if not self._open:
             return ()
+        return [writer for writer in self.still_open() if shares(writer.tables, tables)]
+
+    def still_open(self) -> Sequence[Writer]:
+        """Return the open transactions that have written something."""
         with self._lock:
-            self._open = tuple(transaction for transaction in self._open if transaction.is_open())
-            found = self._open
-        return [writer for writer in found if shares(writer.tables, tables)]
+            self._open = found = tuple(transaction for transaction in self._open if transaction.is_open())
+        return found
 
     def tell(self, tables: frozenset[str]) -> None:
         """Tell that *tables* were written. An error is logged: what was committed is committed."""
@@ -255,3 +258,8 @@ def is_uncommitted(tables: frozenset[str]) -> bool:
         return False
     own: Iterable[BaseDatabaseWrapper] = connections.all(initialized_only=True)
     return any(writer.is_open_on(connection) for writer in writers for connection in own)
+
+
+def uncommitted_tables() -> frozenset[str]:
+    """Return the tables that open transactions of this process have written, ``"*"`` for any."""
+    return _NO_TABLES.union(*(writer.tables for writer in journal().still_open()))

@@ -5,6 +5,7 @@ An adapter that is returned here is complete and has a JSON schema, so that neit
 nor a document meets what could have been known before.
 """
 
+import re
 import warnings
 from collections.abc import (
     AsyncGenerator,
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast, get_args, get_origin
 
-from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
 from django_routehandlers.handlers.sharing import shared
@@ -38,6 +39,7 @@ Schema = Mapping[str, Any]
 
 _ASYNC_ITERATORS: tuple[Any, ...] = (AsyncIterable, AsyncIterator)
 _ITERATORS: tuple[Any, ...] = (Iterable, Iterator)
+_UNKNOWN_TYPE = re.compile(r"Unable to generate pydantic-core schema for (<class '(?P<path>[^']+)'>|(?P<other>.+?))\. ")
 # What pydantic raises where an annotation, or a constraint in it, is none that it knows.
 _REFUSALS = (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError)
 
@@ -171,7 +173,7 @@ def _complete(make: Callable[[Any], TypeAdapter[Any]], annotation: Any) -> TypeA
             adapter.rebuild(raise_errors=True)
         json_schema(adapter)
     except _REFUSALS as error:
-        raise Unusable(first_line(error)) from error
+        raise Unusable(refusal(error)) from error
     return adapter
 
 
@@ -180,9 +182,20 @@ def _complete_instance(annotation: Any) -> TypeAdapter[Any]:
         with _names_ignored():
             return instance_adapter(annotation)
     except _REFUSALS as error:
-        raise Unusable(first_line(error)) from error
+        raise Unusable(refusal(error)) from error
 
 
 def first_line(error: Exception) -> str:
     """Return the first line of what *error* says, to stand within a sentence."""
     return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def refusal(error: Exception) -> str:
+    """Return why pydantic takes no such type, to stand within a sentence."""
+    found = _UNKNOWN_TYPE.match(str(error)) if isinstance(error, PydanticSchemaGenerationError) else None
+    if found is None:
+        return first_line(error)
+    # What pydantic advises is about the config of a model, which nobody here has.
+    if path := found["path"]:
+        return f"{path.rpartition('.')[2]} is a class that declares no fields"
+    return f"{found['other']} is no type that pydantic knows"

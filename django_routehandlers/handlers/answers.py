@@ -80,6 +80,8 @@ class Members:
     """Whether ``None`` is among them."""
     takes_any: bool = False
     """Whether ``Any`` or ``object`` is among them."""
+    is_iterated: bool = False
+    """Whether an iterator is among them, which is what a generator returns."""
 
 
 def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
@@ -120,6 +122,7 @@ def members_of(annotation: Any) -> Members:
             to = members.items if issubclass(kind, NDJSONResponse) else members.events
             to.append(_item(one))
         elif kind in _STREAMS:
+            members.is_iterated = True
             _add_items(members, next(iter(get_args(one)), Any))
         elif one in NOTHING or _is_response(kind):
             members.others.append(one)

@@ -15,6 +15,7 @@ from typing import Any
 
 from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.folders import INHERITED, read_inherited
+from django_routehandlers.handlers.foreign_names import foreign_names
 from django_routehandlers.handlers.functions import Fault, Handler, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.names import METHODS, VALIDATOR_NAMES, BindingLines, name_meant
@@ -52,7 +53,7 @@ def read_exports(module: ModuleType) -> Exports:
     """Return the handlers and the config of a route module, and every mistake in its names."""
     names, lines = vars(module), BindingLines(module)
     handlers: dict[str, Handler] = {}
-    faults = [*_suspects(lines)]
+    faults = [*_suspects(lines), *foreign_names(lines)]
     for method in METHODS:
         value = names.get(method)
         if value is None:

@@ -15,6 +15,7 @@ from typing import Any
 from django_routehandlers.conf import is_duration
 from django_routehandlers.handlers.cache_policy import CACHE_NAMES
 from django_routehandlers.handlers.csrf_rules import wrong_csrf
+from django_routehandlers.handlers.foreign_names import foreign_names
 from django_routehandlers.handlers.functions import Fault, line_of
 from django_routehandlers.handlers.layers import Layer, read_layers
 from django_routehandlers.handlers.lifecycle import wrong_moment
@@ -113,7 +114,7 @@ def read_folder(module: ModuleType, folder: str) -> FolderModule:
         folder: The folder as written, from the ``routes`` directory: ``/api``.
     """
     names, file, lines = vars(module), module.__file__ or "", BindingLines(module)
-    faults = [*_suspects(lines)]
+    faults = [*_suspects(lines), *foreign_names(lines)]
     is_public = names.get("public", False)
     if not isinstance(is_public, bool):
         what = f"public is {is_public!r}. It is True where nothing that the middleware does depends on who asks."

@@ -7,7 +7,7 @@ from django.db.models import Manager, Model, QuerySet
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
-from django_routehandlers.handlers.adapters import first_line
+from django_routehandlers.handlers.adapters import first_line, refusal
 from django_routehandlers.handlers.sharing import shared
 
 NOTHING = (Any, object)
@@ -57,7 +57,7 @@ def _complete(types: list[Any]) -> TypeAdapter[Any]:
     except (PydanticUndefinedAnnotation, NameError) as error:
         raise Unevaluated(first_line(error)) from error
     except (PydanticUserError, SchemaError, TypeError) as error:
-        what = f"pydantic knows no JSON form of the return annotation: {first_line(error)}."
+        what = f"pydantic knows no JSON form of the return annotation: {refusal(error)}."
         remedy = "Return a pydantic model, a dataclass, a TypedDict, a list or dict of them, or an HttpResponse."
         raise NoAdapter(what, remedy) from error
     return adapter

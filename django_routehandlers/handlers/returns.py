@@ -27,6 +27,7 @@ from django_routehandlers.handlers.answers import Answer, Members, members_of, r
 from django_routehandlers.handlers.functions import Fault, Handler, Unresolved, line_of, return_annotation
 from django_routehandlers.handlers.return_adapters import NoAdapter, Unevaluated, adapter_of
 from django_routehandlers.handlers.sharing import shared
+from django_routehandlers.handlers.text_values import type_text
 from django_routehandlers.responses.conversion import is_json, to_response
 from django_routehandlers.responses.event_stream import EventStreamResponse
 from django_routehandlers.responses.json import JSONResponse
@@ -190,6 +191,7 @@ def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...
             raise Unevaluated(f"{annotation.text!r} is not known when the routes are read")
         namespace: dict[str, Any] = getattr(inspect.unwrap(handler), "__globals__", {})
         whole = resolved(annotation, namespace)
+        _refuse_generator(handler, whole)
         return shared("returns", whole, lambda: _returns(members_of(whole))), ()
     except Unevaluated as error:
         what = f"the return annotation cannot be evaluated: {error}. Responses are neither checked nor documented."
@@ -197,6 +199,21 @@ def plan_returns(handler: Handler, file: str) -> tuple[Returns, tuple[Fault, ...
         return Returns(), (Fault("W052", line_of(handler, file), what, remedy),)
     except NoAdapter as error:
         return Returns(), (Fault("E051", line_of(handler, file), error.what, error.remedy),)
+
+
+def _refuse_generator(handler: Handler, annotation: Any) -> None:
+    written = inspect.unwrap(handler)
+    is_async = inspect.isasyncgenfunction(written)
+    if not is_async and not inspect.isgeneratorfunction(written):
+        return
+    members = members_of(annotation)
+    if members.is_iterated or members.takes_any:
+        return
+    what = "the handler yields, so it returns an iterator, which the return annotation does not name."
+    kind = "AsyncIterator" if is_async else "Iterator"
+    if members.values and not (members.bodies or members.items or members.events or members.others):
+        raise NoAdapter(what, f"Write `{kind}[{' | '.join(map(type_text, members.values))}]`.")
+    raise NoAdapter(what, f"Write `{kind}[...]`, with the type of what is yielded.")
 
 
 def _returns(members: Members) -> Returns:

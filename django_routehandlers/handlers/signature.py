@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter
-from typing import Any
+from typing import Any, TypeVar, get_origin
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -31,6 +31,7 @@ from django_routehandlers.handlers.inputs import Group, Input, UserInput
 from django_routehandlers.handlers.lines import LinesBody
 from django_routehandlers.handlers.plan import Plan
 from django_routehandlers.handlers.segment_values import SegmentInput, Unconvertible, segment_input
+from django_routehandlers.handlers.text_values import options_of, type_text, unaliased
 from django_routehandlers.routing.segments import Segment, SegmentKind
 
 _WITHOUT_CONTENT = ("GET", "HEAD", "OPTIONS")
@@ -125,6 +126,9 @@ class _Draft:
             raise Unfillable("E041", what, f"Remove {parameter.name}.")
         is_first = position == 0 and parameter.kind is not parameter.KEYWORD_ONLY
         self.request = "" if is_first else parameter.name
+        if not _may_be_a_request(parameter.annotation):
+            what = f"`request` is the request, which is no {type_text(unaliased(parameter.annotation))}."
+            raise Unfillable("E042", what, "Annotate it as HttpRequest; or rename the parameter, if it is an input.")
 
     def wrong(self) -> list[tuple[str, str, str]]:
         """Return what is wrong with the parameters together: id, what, remedy."""
@@ -202,6 +206,17 @@ class _Draft:
         if form or files:
             content = FormBody(tuple(form), tuple(files))
         return Plan(self.request, tuple(self.segments), user, tuple(values), content, frozenset(self.taken))
+
+
+def _may_be_a_request(annotation: Any) -> bool:
+    """Return whether *annotation* names the request, or nothing that is known: a protocol, or what is not imported."""
+    for option in map(unaliased, options_of(unaliased(annotation))):
+        kind = get_origin(option) or option
+        if kind is Any or isinstance(kind, Unresolved | TypeVar | str) or getattr(kind, "_is_protocol", False):
+            return True
+        if isinstance(kind, type) and (kind in (object, Parameter.empty) or issubclass(kind, HttpRequest)):
+            return True
+    return False
 
 
 def _is_content(one: Declared) -> bool:

@@ -23,6 +23,11 @@ def handlers_of(view: View) -> Mapping[str, BoundHandler]:
     return vars(view)["handlers"]
 
 
+def is_route(view: View) -> bool:
+    """Return whether ``make_view`` made *view*."""
+    return hasattr(view, "cache_policy")
+
+
 def policy_of(view: View) -> CachePolicy | None:
     """Return how the GET of a view that ``make_view`` made is cached; ``None`` where the file has no GET."""
     return vars(view)["cache_policy"]

@@ -8,6 +8,7 @@ order of a directory listing, would decide; every conflict names both files.
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from django_routehandlers.conf import SETTING
 from django_routehandlers.exceptions import Mistake
 from django_routehandlers.routing.route import Route, match_order
 from django_routehandlers.routing.segments import Segment, SegmentKind
@@ -30,9 +31,20 @@ def _same_shape(routes: _Ordered) -> Iterator[Mistake]:
             other = seen.setdefault(shape, route)
             if other is not route and not _names_differ(route, other):
                 url = "/" + "/".join(text for _, text in shape)
-                what = f"{route.id} and {other.id} ({other.file}) both serve {url}. A URL has one route."
-                yield _mistake("E020", route, what, "Rename or remove one; route groups do not change the URL.")
+                yield _mistake("E020", route, *_served_twice(route, other, url))
                 break
+
+
+def _served_twice(route: Route, other: Route, url: str) -> tuple[str, str]:
+    one, two, remedy = route.id, other.id, "Rename or remove one"
+    if route.app != other.app:
+        one, two = (f"{it.id} of the app {it.app}" for it in (route, other))
+        prefix = f"{SETTING}['PREFIXES'] = {{{route.app!r}: '{route.app}/'}}"
+        remedy = f"Serve one app below a path of its own, {prefix}; or rename or remove one"
+    elif any(it.prefixed + len(it.folders) > len(it.segments) for it in (route, other)):
+        # Folders that are no segments are groups.
+        remedy += "; route groups do not change the URL"
+    return f"{one} and {two} ({other.file}) both serve {url}. A URL has one route.", f"{remedy}."
 
 
 def _names_differ(route: Route, other: Route) -> bool:

@@ -114,11 +114,18 @@ def _new_package(name: str, spec: ModuleSpec | None) -> ModuleType:
 
 def _failed(source: Source, error: BaseException) -> Mistake:
     file, line = _place(source, error)
-    reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0].removesuffix(".")
-    what = f"the file cannot be imported: {type(error).__name__}{': ' if reason else ''}{reason}."
+    reason = error.msg if isinstance(error, SyntaxError) else _reason(error)
+    end = "" if reason.endswith("?") else "."
+    what = f"the file cannot be imported: {type(error).__name__}{': ' if reason else ''}{reason}{end}"
     linecache.checkcache(file)
     text = linecache.getline(file, line).strip() if line else ""
     return Mistake(file, line, "E030", source.id, what, f"Mend the line `{text}`." if text else "Mend the file.")
+
+
+def _reason(error: BaseException) -> str:
+    # With what Python suggests in the place of a name that is not there.
+    told = str(traceback.TracebackException.from_exception(error, lookup_lines=False))
+    return told.partition("\n")[0].removesuffix(".")
 
 
 def _place(source: Source, error: BaseException) -> tuple[str, int]:

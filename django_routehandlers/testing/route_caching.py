@@ -16,14 +16,18 @@ from django.core.cache import caches
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.test import RequestFactory, override_settings
-from django.urls import get_resolver
+from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from django_routehandlers.caching.current import current_cache
 from django_routehandlers.caching.inspection import inspect_entry
+from django_routehandlers.caching.statements import ANY_TABLE
+from django_routehandlers.caching.transactions import uncommitted_tables
 from django_routehandlers.clocks import Clock, measured_by
 from django_routehandlers.conf import SETTING, get_config
 from django_routehandlers.documentation import Section, documented
-from django_routehandlers.handlers.view_facts import cached_get_of
+from django_routehandlers.handlers.cache_policy import CachePolicy
+from django_routehandlers.handlers.view_facts import cached_get_of, is_route, policy_of
+from django_routehandlers.handlers.wrapping import View
 from django_routehandlers.listing.plain_request import default_language, run_as_request
 from django_routehandlers.policies.outcome import CacheOutcome
 from django_routehandlers.responses.problems import Refusal
@@ -33,7 +37,6 @@ from django_routehandlers.testing.sent import request_of, where
 _SECTION = Section("reference/testing", "The route cache")
 
 _REMEDIES = {
-    "dynamic": "Its GET is dynamic: `manage.py show_routes` says why.",
     "disabled": "The route cache is off. Use route_cache.",
     "uncommitted": "It shows rows that are not committed, as those of a TestCase never are: use a TransactionTestCase.",
     "session": "It shows what this connection alone sees: use a TransactionTestCase.",
@@ -123,19 +126,21 @@ class RouteCache:
             AssertionError: It was not so; the message has what the cache did, and why.
         """
         if not (outcome := self._outcome(response)).status.hit:
-            raise AssertionError(f"{where(response)}: a hit was expected, and it is {_told(outcome)}")
+            raise AssertionError(f"{where(response)}: a hit was expected, and it is {_told(outcome, response)}")
 
     def assert_miss(self, response: HttpResponseBase) -> None:
         """Fail unless the cache was asked, had no entry, and the handler ran. See ``assert_hit()``."""
         outcome = self._outcome(response)
         if outcome.status.fwd not in ("uri-miss", "stale"):
-            raise AssertionError(f"{where(response)}: a miss was expected, and it is {_told(outcome)}")
+            raise AssertionError(f"{where(response)}: a miss was expected, and it is {_told(outcome, response)}")
 
     def assert_bypassed(self, response: HttpResponseBase) -> None:
         """Fail unless the cache had nothing to do with the response, as with those of dynamic routes."""
         outcome = self._outcome(response)
         if outcome.status.fwd not in ("bypass", "method"):
-            raise AssertionError(f"{where(response)}: it was to pass the cache by, and it is {_told(outcome)}")
+            raise AssertionError(
+                f"{where(response)}: it was to pass the cache by, and it is {_told(outcome, response)}"
+            )
 
     def assert_stored(self, path: str, *, params: Mapping[str, Any] | None = None, **options: Any) -> None:
         """
@@ -167,14 +172,22 @@ class RouteCache:
         request: Any = RequestFactory().get(path, **options)
 
         def look() -> str:
-            request.resolver_match = match = get_resolver().resolve(request.path_info)
+            try:
+                request.resolver_match = match = get_resolver().resolve(request.path_info)
+            except Resolver404:
+                match = None
+            if match is None or not is_route(match.func):
+                raise AssertionError(f"GET {path}: no route answers it, so that there is nothing to say of its cache.")
             if (cached := cached_get_of(match.func)) is None:
-                return "its route is dynamic"
+                return f"its route is {_dynamic(match.func)}"
             try:
                 wanted = cached.wanted(request, match.kwargs)
             except (Http404, Refusal) as error:
                 return f"it is refused ({type(error).__name__})"
-            return "the cache is off" if wanted is None else inspect_entry(current_cache(), wanted).state
+            if wanted is None:
+                return "the cache is off"
+            state = inspect_entry(current_cache(), wanted).state
+            return _nothing_stored(cached.policy) if state == "none" else state
 
         return run_as_request(look, language=default_language())
 
@@ -196,6 +209,24 @@ def route_cache() -> Generator[RouteCache]:
         yield RouteCache(moved)
 
 
-def _told(outcome: CacheOutcome) -> str:
+def _told(outcome: CacheOutcome, response: HttpResponseBase) -> str:
     status = outcome.status
-    return f"{status}. {_REMEDIES.get(status.detail or '', '')}".rstrip()
+    remedy = _REMEDIES.get(status.detail or "", "")
+    match: ResolverMatch | None = getattr(request_of(response), "resolver_match", None)
+    if status.detail == "dynamic" and match is not None and is_route(match.func):
+        remedy = f"Its GET is {_dynamic(match.func)}."
+    return f"{status}. {remedy}".rstrip()
+
+
+def _dynamic(view: View) -> str:
+    policy = policy_of(view)
+    return "dynamic" if policy is None else f"dynamic: {policy.why_dynamic}"
+
+
+def _nothing_stored(policy: CachePolicy) -> str:
+    written = uncommitted_tables() if policy.follows_tables else frozenset[str]()
+    if not written:
+        return "nothing was stored"
+    rows = "rows" if ANY_TABLE in written else f"rows of {', '.join(sorted(written))}"
+    why = "these are not committed, as those of a TestCase never are: use a TransactionTestCase"
+    return f"nothing was stored. If it shows {rows}, {why}"
