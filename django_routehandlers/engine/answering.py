@@ -27,6 +27,7 @@ GET_RESPONSE = as_released(BaseHandler, "get_response_async")
 """Django's method, if it is still its own."""
 _CALL_VIEW = as_released(BaseHandler, "_get_response_async")
 _RESOLVE = as_released(URLResolver, "resolve")
+_RESOLVE_REQUEST = as_released(BaseHandler, "resolve_request")
 
 
 class Answering(Chain):
@@ -40,7 +41,11 @@ class Answering(Chain):
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the match of a request's URL, and set it on the request."""
-        if hasattr(request, "urlconf") or URLResolver.resolve is not _RESOLVE:
+        if (
+            hasattr(request, "urlconf")
+            or URLResolver.resolve is not _RESOLVE
+            or BaseHandler.resolve_request is not _RESOLVE_REQUEST
+        ):
             return super().resolve_request(request)
         resolver = get_resolver()
         static = self._static

@@ -113,6 +113,9 @@ class EngineHandler(Answering, ASGIHandler):
                 await unbroken(signals.request_started.asend(sender=self.sender, scope=scope))
             request, response = self.create_request(scope, content)
             await run_unless_left(respond(), lambda: self.listen_for_disconnect(receive))
+        except RequestAborted:
+            # As Django has it, whoever raises it.
+            pass
         finally:
             if not self.finish_at_once(response, request):
                 await unbroken(self.finish(response))
@@ -158,11 +161,15 @@ class EngineHandler(Answering, ASGIHandler):
         # A stream may read on while it is sent.
         if isinstance(content, ArrivingContent) and not response.streaming:
             content.abandon()
+        self.adopt(response)
+        return response
+
+    def adopt(self, response: Any) -> None:
+        """Say whose a response is."""
         response._handler_class = self.sender
         if isinstance(response, FileResponse):
             # So that data can be sent without having to block the event loop, as Django does.
             response.block_size = self.chunk_size
-        return response
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
         """

@@ -7,6 +7,7 @@ the same. Whatever is out of the ordinary goes to the hooks, one by one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +40,8 @@ class Part:
     """Fields of a response that has none of their names: name in lower case → name and value."""
     secure_fields: tuple[_Named, ...] | None = None
     """The same over HTTPS, where that differs."""
+    reads_cookies: bool = False
+    """Whether a hook looks at the cookies of each request, which keep what they are from then on."""
     states_length: bool = False
     validates_host: bool = False
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -77,18 +80,23 @@ def _security(middleware: Any) -> Part | None:
 
 
 def _session(middleware: Any) -> Part | None:
-    return None if settings.SESSION_SAVE_EVERY_REQUEST else Part(gifts={"session": makes_session(middleware)})
+    return (
+        None
+        if settings.SESSION_SAVE_EVERY_REQUEST
+        else Part(gifts={"session": makes_session(middleware)}, reads_cookies=True)
+    )
 
 
 def _common(middleware: Any) -> Part | None:
     if settings.DISALLOWED_USER_AGENTS:
         return None
-    live = {"DISALLOWED_USER_AGENTS": settings.DISALLOWED_USER_AGENTS, "PREPEND_WWW": settings.PREPEND_WWW}
+    # A copy: what is appended counts as well.
+    live = {"DISALLOWED_USER_AGENTS": copy(settings.DISALLOWED_USER_AGENTS), "PREPEND_WWW": settings.PREPEND_WWW}
     return Part(states_length=True, validates_host=True, settings=live)
 
 
 def _csrf(middleware: Any) -> Part:
-    return Part(settings={"CSRF_USE_SESSIONS": False})
+    return Part(reads_cookies=True, settings={"CSRF_USE_SESSIONS": False})
 
 
 def _authentication(middleware: Any) -> Part:
@@ -130,6 +138,7 @@ class PlainRun:
         self._names = frozenset(self._gifts)
         self._needs = frozenset({part.needs for part in parts if part.needs} - self._names)
         self._settings = tuple({name: value for part in parts for name, value in part.settings.items()}.items())
+        self._reads_cookies = any(part.reads_cookies for part in parts)
         self._validates_host = any(part.validates_host for part in parts)
         self._ours = [part.ours for part in parts if part.ours is not None]
         self._marks = {name: value for middleware in self._ours for name, value in middleware.marks.items()}
@@ -146,7 +155,7 @@ class PlainRun:
         gifts: dict[str, Any] | None = own.get(GIFTS)
         if (
             gifts is None
-            or own.get("COOKIES", "HTTP_COOKIE" in request.META)
+            or (self._reads_cookies and own.get("COOKIES", "HTTP_COOKIE" in request.META))
             or (self._ours and request.method == "OPTIONS")
             or not self._needs <= gifts.keys()
             # What a middleware around has set itself.
@@ -163,21 +172,32 @@ class PlainRun:
             except DisallowedHost:
                 # It is for the middleware that asks for it to raise it, in its place.
                 return False
-        own.update(self._marks, COOKIES={})
+        own.update(self._marks)
+        if self._reads_cookies:
+            own["COOKIES"] = {}
         gifts.update(self._gifts)
         return True
 
     def leave(self, request: HttpRequest, response: Any) -> HttpResponseBase | None:
         """Return what they make of the response on its way out; ``None`` where their hooks are to be called."""
+        try:
+            return self._left(request, response)
+        except Exception:
+            # The hook that it is of raises it in its place.
+            return None
+
+    def _left(self, request: HttpRequest, response: Any) -> HttpResponseBase | None:
         own = vars(request)
         if (
             not isinstance(response, HttpResponseBase)
             or not self._names <= own[GIFTS].keys()
-            or own.get("COOKIES", True)
+            or (self._reads_cookies and own.get("COOKIES", True))
             or not own.keys().isdisjoint(self._names)
             or response.status_code == 404
             or "CSRF_COOKIE_NEEDS_UPDATE" in request.META
             or hasattr(response, "xframe_options_exempt")
+            # The hooks call it.
+            or type(response).setdefault is not HttpResponseBase.setdefault
             or (fields := fields_of(response)) is None
         ):
             return None
@@ -210,7 +230,9 @@ class PlainRun:
         self, key: object, request: HttpRequest, response: HttpResponseBase, is_secure: bool
     ) -> HttpResponseBase:
         given = self._give_fields(request, response, is_secure)
-        if given is response and len(self._templates) < _MOST_TEMPLATES:
+        if len(self._templates) >= _MOST_TEMPLATES:
+            self._templates = {}
+        if given is response:
             fields = fields_of(given) or {}
             self._templates[key] = {name: ConstantField(*pair) for name, pair in fields.items() if name != _TYPE}
         return given

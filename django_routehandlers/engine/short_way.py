@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from asgiref.sync import AsyncToSync
 from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers import asgi
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest
@@ -29,6 +31,8 @@ from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import RequestThread, request_thread
 
 _CREATE_REQUEST = as_released(ASGIHandler, "create_request")
+_CLOSE, _CLOSE_STREAM = as_released(HttpRequest, "close"), as_released(asgi.ASGIRequest, "close")
+_CALLED = frozenset({"get_response_async", "run_get_response", "create_request", "send_response", "resolve_request"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -37,6 +41,7 @@ class ShortWay(EngineHandler):
 
     def __init__(self) -> None:
         super().__init__()
+        self._chain: Any = vars(self)["_middleware_chain"]
         self._run, self._is_open = self._whole_chain()
         self._plain = None if self._run is None else self._run.plain
         # A handler of others may have methods of its own.
@@ -44,7 +49,7 @@ class ShortWay(EngineHandler):
 
     def _whole_chain(self) -> tuple[HookRun | None, bool]:
         """Return the middleware, where they are one run, and whether there are no others."""
-        chain: Any = vars(self)["_middleware_chain"]
+        chain = self._chain
         run: object = getattr(chain, "__self__", None)
         if isinstance(run, HookRun):
             innermost = getattr(run.get_response, "__wrapped__", None)
@@ -69,8 +74,12 @@ class ShortWay(EngineHandler):
         for name, _ in scope["headers"]:
             if name == b"cookie":
                 return False
+        own = vars(self)
         return (
-            BaseHandler.get_response_async is GET_RESPONSE
+            # What was put into this handler later counts.
+            own["_middleware_chain"] is self._chain
+            and own.keys().isdisjoint(_CALLED)
+            and BaseHandler.get_response_async is GET_RESPONSE
             and ASGIHandler.create_request is _CREATE_REQUEST
             and are_djangos(signals.request_started, STARTED)
         )
@@ -90,6 +99,9 @@ class ShortWay(EngineHandler):
         try:
             work = self._respond(request, ending, send)
             await run_unless_left(work, lambda: self.listen_for_disconnect(receive))
+        except RequestAborted:
+            # As Django has it, whoever raises it.
+            pass
         finally:
             if not self._end_at_once(request, ending) and not self.finish_at_once(ending.response, request):
                 await unbroken(self.finish(ending.response))
@@ -106,8 +118,8 @@ class ShortWay(EngineHandler):
             left = run.plain.leave(request, response) if run.plain is not None and reached == within else None
             response = await run.leave(request, response, reached) if left is None else left
         ending.response = response
-        response._handler_class = self.sender
-        if response.status_code < 400 and closes_at_once(response, None) and "_files" not in vars(request):
+        self.adopt(response)
+        if response.status_code < 400 and closes_at_once(response, None) and _has_nothing_to_close(request):
             ending.is_short = True
             send = self.send_behind_content(send)
             await send(start_of(response))
@@ -131,6 +143,16 @@ class ShortWay(EngineHandler):
         ending.response.closed = True
         self.urlconf.unset()
         return True
+
+
+def _has_nothing_to_close(request: HttpRequest) -> bool:
+    own = vars(request)
+    return (
+        "_files" not in own
+        and "close" not in own
+        and HttpRequest.close is _CLOSE
+        and asgi.ASGIRequest.close is _CLOSE_STREAM
+    )
 
 
 class _Ending:

@@ -41,6 +41,15 @@ class _Known:
     route: str
     tried: list[Any]
     extra_kwargs: dict[str, Any]
+    sources: list[tuple[Any, Any]]
+    """Lists of patterns, and their arguments, each with a copy: projects and tests change them in place."""
+
+    def is_as_it_was(self) -> bool:
+        """Return whether nothing of that has changed."""
+        for source, copy in self.sources:  # noqa: SIM110 - for each request: a generator takes several times as long
+            if source != copy:
+                return False
+        return True
 
     def match(self) -> ResolverMatch:
         """Return the match, made anew."""
@@ -84,16 +93,14 @@ class StaticMatches:
             Resolver404: As that does.
         """
         known = self._known_now()
-        if path in known:
+        if path in known and known[path].is_as_it_was():
             return known[path].match()
         match = resolve(self.resolver, path)
         self._add(known, path, match)
         return match
 
     def _known_now(self) -> dict[str, "_Known"]:
-        # Projects and tests add patterns to a list that is in use.
-        version: list[object] = [len(self.resolver.url_patterns)]
-        version += [one() for one in self._versions]
+        version = [one() for one in self._versions]
         if version != self._version:
             self._known, self._version = {}, version
         return self._known
@@ -103,8 +110,9 @@ class StaticMatches:
         # Where a pattern takes something out of the path, they differ.
         if match.args or match.captured_kwargs or f"/{match.route}" != path:
             return
+        sources: list[tuple[Any, Any]] = []
         try:
-            pattern = _pattern_of(self.resolver, path)
+            pattern = _pattern_of(self.resolver, path, sources)
         except _Unstable:
             return
         if pattern is not None:
@@ -116,6 +124,7 @@ class StaticMatches:
                 match.route,
                 [*match.tried],
                 {**match.extra_kwargs},
+                sources,
             )
 
 
@@ -127,9 +136,12 @@ def _versions(patterns: Iterable[Any]) -> Iterator[Callable[[], object]]:
             yield from _versions(pattern.url_patterns)
 
 
-def _pattern_of(resolver: URLResolver, path: str) -> Any:
+def _pattern_of(resolver: URLResolver, path: str, sources: list[tuple[Any, Any]]) -> Any:
     """
     Return the pattern at which *path* ends; ``None`` where it ends at none.
+
+    Args:
+        sources: What was looked at is added to it, with a copy of each.
 
     Raises:
         _Unstable: A pattern that was looked at on the way depends on more than the path.
@@ -138,15 +150,20 @@ def _pattern_of(resolver: URLResolver, path: str) -> Any:
     if not found:
         return None
     rest: str = found[0]
+    sources += (
+        (resolver.url_patterns, [*resolver.url_patterns]),
+        (resolver.default_kwargs, {**resolver.default_kwargs}),
+    )
     for pattern in resolver.url_patterns:
         if hasattr(pattern, "version"):
             reached = pattern if _resolves(pattern, rest) else None
         elif not _is_stable(pattern):
             raise _Unstable
         elif isinstance(pattern, URLResolver):
-            reached = _pattern_of(pattern, rest)
+            reached = _pattern_of(pattern, rest, sources)
         else:
             reached = pattern if pattern.pattern.match(rest) else None
+            sources.append((pattern.default_args, {**pattern.default_args}))
         if reached is not None:
             return reached
     return None
