@@ -119,8 +119,10 @@ def test_age_and_time_that_is_left_are_told(site: Site, own_cache: None) -> None
 
 
 def test_time_only_passes() -> None:
-    with route_cache() as cache, pytest.raises(ValueError, match=r"advance\(-1\): time only passes"):
-        cache.advance(-1)
+    with route_cache() as cache:
+        for seconds in (-1, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match=rf"advance\({seconds}\): time only passes"):
+                cache.advance(seconds)
 
 
 def test_time_of_one_test_is_not_that_of_the_next(kind: str) -> None:

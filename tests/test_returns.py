@@ -29,6 +29,7 @@ from django.core import mail
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.test import Client
 from django.utils.functional import lazystr
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -51,6 +52,7 @@ from pydantic import (
 from pytest_django import Settings
 from typing_extensions import TypeAliasType, TypedDict
 
+from conftest import Site
 from django_routehandlers.handlers.returns import Returns, plan_returns
 from django_routehandlers.responses.encoding import encode_json
 from django_routehandlers.responses.event_stream import EventStreamResponse
@@ -1059,3 +1061,24 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
             return st.datetimes(timezones=st.none() | st.just(UTC))
         case _:
             return st.from_type(kind)
+
+
+def test_a_name_in_a_generic_of_typing_is_that_of_its_own_file(site: Site) -> None:
+    """``typing`` remembers ``List["Item"]``, and with it the first class that it has meant."""
+    file = """
+from typing import List
+
+from pydantic import BaseModel
+
+
+class Item(BaseModel):
+    v: int
+    {more}
+
+
+async def GET(request) -> List["Item"]:
+    return [{{"v": 1, "secret": "password"}}]
+"""
+    site.serve({"a/route.py": file.format(more="secret: str"), "b/route.py": file.format(more="")})
+    client = Client()
+    assert [client.get(path).json() for path in ("/a", "/b")] == [[{"v": 1, "secret": "password"}], [{"v": 1}]]

@@ -18,6 +18,8 @@ from redis import Redis
 from cache_servers import RedisServer, TCPProxy
 from clock import Clock, eventually
 from conftest import Site
+from django_routehandlers.caching.awaited_calls import AwaitedCalls
+from django_routehandlers.caching.breaker import StoreError
 from django_routehandlers.caching.counting import current_counting
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.current import forget_cache
@@ -321,24 +323,24 @@ def test_no_request_waits_for_its_count_for_longer_than_a_call_may_take(
     redis.flush()
     with TCPProxy(redis.port) as slow:
         site.settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": slow.url}}
-        site.settings.ROUTEHANDLERS = {"THROTTLE_FAILURE": failure}
+        site.settings.ROUTEHANDLERS = {"THROTTLE_FAILURE": failure, "STORE_TIMEOUT": 1}
         site.serve({"x/route.py": ROUTE.format(rate="1000/hour", kind="async def")})
         asyncio.run(ask_together(way, 8))
         slow.delay = 0.1
 
-        answers, took = asyncio.run(ask_together(way, 100))
+        answers, took = asyncio.run(ask_together(way, 200))
 
         slow.delay = 0
-        # All one after the other, four at a time, would take 2.5 seconds at least.
-        assert took < 2.3
+        # All of them, four at a time, would take 5 seconds at least. The machine may be busy.
+        assert took < 4
         counted = [answer for answer in answers if "ratelimit" in answer.fields]
-        assert 4 <= len(counted) <= 40
+        assert 4 <= len(counted) <= 80
         assert {answer.status for answer in answers if answer not in counted} == {status}
         ours = [record.message for record in caplog.records if record.name == "django_routehandlers.throttle"]
         assert [message.partition(":")[0] for message in ours] == ["Some requests are not counted against `throttle`"]
         # The calls that were under way end, and those in the queue were not made.
         eventually(lambda: "ratelimit" in ask(way, "GET", "/x").fields)
-        assert len(counted) + 8 <= 1000 - ask(way, "GET", "/x").left[0] <= len(counted) + 8 + 8 + 4
+        assert len(counted) + 8 <= 1000 - ask(way, "GET", "/x").left[0] < 150
     forget_cache()
 
 
@@ -382,3 +384,33 @@ def test_first_request_after_an_outage_is_counted_however_late_it_comes(site: Si
     eventually(lambda: not counts.is_out)
     assert [ask("engine", "GET", "/x").status for _ in range(2)] == [200, 429]
     forget_cache()
+
+
+def test_a_call_that_ended_in_time_counts_though_the_event_loop_is_behind() -> None:
+    """A flood keeps the loop busy, and is what a limit is to stop."""
+    told: list[str] = []
+    calls = AwaitedCalls(0.1, "test", told.append)
+
+    async def be_behind() -> int:
+        waiting = asyncio.ensure_future(calls.run(lambda: 7))
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # noqa: ASYNC251 - what is tried
+        return await waiting
+
+    assert (asyncio.run(be_behind()), told) == (7, [])
+    calls.close()
+
+
+@pytest.mark.parametrize("answer", [b"OK", None, [], [1, 2], [1, 2, 3, 4, 5, 6], [1, 2, b"3"], 1])
+def test_a_server_that_answers_something_else_counts_nothing(answer: object) -> None:
+    class Answers(RedisStore):
+        def __init__(self) -> None: ...
+
+        def prepare(self, script: str) -> str:
+            return script
+
+        def run(self, script: object, keys: object, arguments: object) -> object:
+            return answer
+
+    with pytest.raises(StoreError):
+        RedisCounts(Answers()).judge([one("2/second")])

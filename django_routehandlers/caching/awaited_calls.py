@@ -2,22 +2,19 @@
 Have event loops wait for calls that are made on a few threads, none for longer than a time limit.
 
 Threads make no server faster. What more than a few of them would ask of one that is slow waits in a queue, and a
-queue without an end makes everybody wait for all who came before. So the time of a call begins in the queue, and
-one whose time would be over before its turn is not taken on.
+queue without an end makes everybody wait for all who came before. So the time of a call begins in the queue. Who
+comes is not turned away by how long the last calls took: a busy process would let pass what it should stop.
 """
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django_routehandlers.caching.breaker import StoreError
 from django_routehandlers.clocks import monotonic
 
 _THREADS = 4
-# How much the last call says of the next one: a single slow one may be the machine's own fault.
-_WEIGHT = 0.25
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -37,9 +34,6 @@ class AwaitedCalls:
         self._timeout = timeout
         self._on_late = on_late
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
-        self._lock = Lock()
-        self._pending = 0
-        self._usual = 0.0
 
     async def run(self, function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """
@@ -48,14 +42,15 @@ class AwaitedCalls:
         Raises:
             StoreError: The call has not ended in time. Where it has begun, it goes on, and nobody waits for it.
         """
-        self._enter()
         ends = monotonic() + self._timeout
         call = self._threads.submit(self._make, ends, lambda: function(*args, **kwargs))
-        call.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self._timeout):
                 return await asyncio.wrap_future(call)
         except TimeoutError:
+            if call.done() and not call.cancelled():
+                # It has ended in time: the event loop is behind. It may be a flood that a limit is to stop.
+                return call.result()
             # One that has begun may still fail, which is another reason.
             if call.cancel():
                 self._on_late(f"No call has begun within {self._timeout} s.")
@@ -68,34 +63,13 @@ class AwaitedCalls:
         """End the threads once their calls have ended. Those that wait are cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _enter(self) -> None:
-        with self._lock:
-            pending, usual = self._pending, self._usual
-            # A free thread takes what comes, however long the last calls took: or nobody would find out that
-            # calls are fast again.
-            is_taken = pending < _THREADS or (pending + 1) / _THREADS * usual <= self._timeout
-            self._pending += is_taken
-        if not is_taken:
-            reason = f"{pending} calls wait, of {usual:.3f} s each."
-            self._on_late(reason)
-            raise StoreError(reason)
-
-    def _leave(self, call: Future[_R]) -> None:
-        with self._lock:
-            self._pending -= 1
-
     def _make(self, ends: float, function: Callable[[], _R]) -> _R:
         began = monotonic()
         if began >= ends:
             # The event loop is behind, and has not yet cancelled it.
             self._on_late("Its turn came too late.")
             raise StoreError("Its turn came too late.")
-        try:
-            result = function()
-        finally:
-            ended = monotonic()
-            with self._lock:
-                self._usual += _WEIGHT * (ended - began - self._usual)
-        if ended > ends:
+        result = function()
+        if (ended := monotonic()) > ends:
             self._on_late(f"A call took {ended - began:.3f} s.")
         return result

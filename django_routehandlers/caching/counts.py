@@ -164,6 +164,14 @@ class MemoryCounts:
             del clients[first]
 
 
+def _three_for_each(answer: object, number: int) -> list[int]:
+    """Return what the script has answered; something between may answer in its place."""
+    numbers = cast("list[object]", answer) if isinstance(answer, list) else []
+    if len(numbers) != 3 * number or not all(isinstance(one, int) for one in numbers):
+        raise StoreError("The server has answered something else than what it was asked for.")
+    return cast("list[int]", numbers)
+
+
 class RedisCounts:
     """Counts on a Redis server, for all processes that share it."""
 
@@ -184,7 +192,7 @@ class RedisCounts:
         names = [f"throttle:{one.scope}:{one.client}" for one in asked]
         arguments = [number for one in asked for number in (one.limit.quota, one.width)]
         try:
-            answer = cast("list[int]", self.store.run(self._script, names, arguments))
+            answer = _three_for_each(self.store.run(self._script, names, arguments), len(asked))
         except StoreError as error:
             if not self._fails:
                 self._fails = True

@@ -110,7 +110,9 @@ class ReturnValues:
         def holder() -> None: ...
 
         holder.__annotations__ = {"return": self._annotation}
-        return typing.get_type_hints(holder, dict(self._namespace), include_extras=True)["return"]
+        # Two dicts: else what typing remembers of List["Item"] would keep the first Item that it meant.
+        names, others = dict(self._namespace), dict(self._namespace)
+        return typing.get_type_hints(holder, names, others, include_extras=True)["return"]
 
     @property
     def _remedy(self) -> str:

@@ -96,7 +96,8 @@ def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
 
     holder.__annotations__ = {"return": annotation}
     try:
-        return get_type_hints(holder, globalns=namespace, include_extras=True)["return"]
+        # Two dicts: else what typing remembers of List["Item"] would keep the first Item that it meant.
+        return get_type_hints(holder, namespace, dict(namespace), include_extras=True)["return"]
     except Exception as error:
         raise Unevaluated(first_line(error)) from error
 

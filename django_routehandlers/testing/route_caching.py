@@ -5,6 +5,7 @@ What happened is read off the response itself, as the route left it: no middlewa
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -91,9 +92,9 @@ class RouteCache:
         Entries get old, windows of limits move on. No other clock is moved: not the one that handlers read.
 
         Raises:
-            ValueError: *seconds* is negative.
+            ValueError: *seconds* is negative, or no number of seconds.
         """
-        if seconds < 0:
+        if not (math.isfinite(seconds) and seconds >= 0):
             raise documented(
                 ValueError(f"advance({seconds!r}): time only passes. Write a number of seconds, as in advance(60)."),
                 _SECTION,
