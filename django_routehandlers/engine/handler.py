@@ -122,16 +122,7 @@ class EngineHandler(Answering, ASGIHandler):
 
     def finish_at_once(self, response: HttpResponseBase | None, request: HttpRequest | None) -> bool:
         """End a request behind whose end nobody waits; return whether that was possible."""
-        # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still
-        # runs there may read the request, which ends behind it.
-        thread = request_thread.get()
-        if (
-            thread is None
-            or thread.is_busy
-            or not are_djangos(signals.request_finished, FINISHED)
-            or not are_kept_open()
-            or not (response is None or closes_at_once(response, request))
-        ):
+        if not nobody_waits() or not (response is None or closes_at_once(response, request)):
             return False
         if response is not None:
             _close(response)
@@ -225,6 +216,19 @@ class EngineHandler(Answering, ASGIHandler):
             # A stream of sync parts holds its thread at the pace of its client.
             thread.let_others_work()
         await super().send_response(response, send)
+
+
+def nobody_waits() -> bool:
+    """Return whether a request may end with nobody told, and nothing waited for."""
+    # What Django's receivers do in a thread is done where a borrowed one is given back. A call that still
+    # runs there may read the request, which ends behind it.
+    thread = request_thread.get()
+    return (
+        thread is not None
+        and not thread.is_busy
+        and are_djangos(signals.request_finished, FINISHED)
+        and are_kept_open()
+    )
 
 
 def closes_at_once(response: HttpResponseBase, request: HttpRequest | None) -> bool:

@@ -21,12 +21,11 @@ from django_routehandlers.engine.answering import GET_RESPONSE
 from django_routehandlers.engine.arriving import Receive
 from django_routehandlers.engine.chain import HookRun, response_for_error
 from django_routehandlers.engine.exchange import Scope, Send
-from django_routehandlers.engine.handler import EngineHandler, closes_at_once, start_of
+from django_routehandlers.engine.handler import EngineHandler, closes_at_once, nobody_waits, start_of
 from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.leaving import run_unless_left
 from django_routehandlers.engine.live_settings import setting
-from django_routehandlers.engine.receivers import FINISHED, STARTED, are_djangos
-from django_routehandlers.engine.shared_caches import are_kept_open
+from django_routehandlers.engine.receivers import STARTED, are_djangos
 from django_routehandlers.engine.stepping import unbroken
 from django_routehandlers.engine.threads import RequestThread, request_thread
 
@@ -136,7 +135,7 @@ class ShortWay(EngineHandler):
             AsyncToSync.executors.current = None
         if not ending.is_short:
             return False
-        if thread.is_busy or not are_djangos(signals.request_finished, FINISHED) or not are_kept_open():
+        if not nobody_waits():
             # Somebody is told, and the request is closed behind that.
             ending.response._resource_closers.append(request.close)
             return False
