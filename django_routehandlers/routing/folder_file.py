@@ -26,10 +26,6 @@ class FolderFile:
         """The folder as written, groups included: its one name in messages and listings."""
         return "/" + "/".join(self.folders)
 
-    def is_around(self, route: Route) -> bool:
-        """Return whether *route* lies in the folder, or below it."""
-        return route.root == self.root and route.folders[: len(self.folders)] == self.folders
-
 
 Place = tuple[str, tuple[str, ...]]
 
