@@ -36,6 +36,7 @@ accident.
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -45,15 +46,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from docs_blocks import Block, read_blocks
 from new_projects import write_new_project
+from warm_python import WarmPython
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 60  # seconds, for one command
 
 _START = re.compile(r"^<!-- start: (?P<start>.*) -->$", re.MULTILINE)
 _SETTINGS = re.compile(r"""["']DJANGO_SETTINGS_MODULE["'], *["'](.+?)["']""")
+_SIMPLE = re.compile(r"python manage\.py [^|&;<>()$`*?\[\]{}~#\n]*")
 _PATH = re.compile(r"^(?:#|//|<!--) (?P<path>[\w./\[\]()=-]+\.\w+)(?P<append>, at the end)?(?: -->)?$")
 
 _SETUP = "import os, django\nif 'DJANGO_SETTINGS_MODULE' in os.environ: django.setup()\n"
@@ -101,7 +105,7 @@ class Project:
 
     folder: Path
     port: int = field(default_factory=_free_port)
-    server: subprocess.Popen[bytes] | None = None
+    server: subprocess.Popen[bytes] | WarmPython | None = None
     server_command: str = ""
     stale: bool = False
     """Whether a file has changed since the server started."""
@@ -183,25 +187,42 @@ class Project:
         """Return the exit status of a command, or of a line of bash, and all that it prints."""
         if self.server and self.stale:
             self.serve(self.server_command, f"$ {self.server_command}")
-        done = subprocess.run(
-            self.arguments(command),
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        printed = done.stdout.decode(errors="replace").replace("\r\n", "\n")
-        return done.returncode, re.sub(rf"\b{self.port}\b", "8000", printed)
+        with NamedTemporaryFile() as output:
+            process = self.start(command, Path(output.name))
+            try:
+                status = process.wait(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            printed = output.read().decode(errors="replace").replace("\r\n", "\n")
+        return status, re.sub(rf"\b{self.port}\b", "8000", printed)
+
+    def start(self, command: str | list[str], output: Path) -> subprocess.Popen[bytes] | WarmPython:
+        """Start a command, or a line of bash, in a session of its own; what it prints is added to *output*."""
+        arguments = self.arguments(command)
+        # In development mode a command would print what a user does not see.
+        if arguments[0] == sys.executable and not sys.flags.dev_mode:
+            return WarmPython(arguments[1:], self.folder, self.environment(), output)
+        with output.open("ab") as stream:
+            return subprocess.Popen(
+                arguments,
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def arguments(self, command: str | list[str]) -> list[str]:
         """Return the argument list of a command, with the page's port replaced by the real one."""
         if isinstance(command, list):
             return command
         command = re.sub(r"(manage\.py runserver)(?=\s|$)(?!\s+[\d.:]+)", r"\1 --noreload 8000", command)
-        return ["bash", "-euo", "pipefail", "-c", re.sub(r"\b8000\b", str(self.port), command)]
+        command = re.sub(r"\b8000\b", str(self.port), command)
+        if _SIMPLE.fullmatch(command):
+            return [sys.executable, *shlex.split(command)[1:]]
+        return ["bash", "-euo", "pipefail", "-c", command]
 
     def environment(self) -> dict[str, str]:
         """Return the variables of a user who has this Python first on PATH, and this project's settings."""
@@ -221,16 +242,7 @@ class Project:
         """Start a server, in the place of the one before, and wait until it listens."""
         self.stop_server()
         log = self.folder / ".server.log"
-        with log.open("ab") as stream:
-            self.server = subprocess.Popen(
-                self.arguments(command),
-                cwd=self.folder,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.server = self.start(command, log)
         self.server_command = command
         self.stale = False
         deadline = time.monotonic() + TIMEOUT
