@@ -136,9 +136,9 @@ async def ask_all(site: Site, count: int, target: str = "/a") -> list[Any]:
 @pytest.mark.parametrize("how", ["async", "sync"])
 def test_five_hundred_misses_at_once_run_the_handler_once(counted: Site, how: str) -> None:
     """Invariant 32, in tasks."""
-    body = "async def GET():\n        await asyncio.sleep(0.2)\n        return next(_runs)"
+    body = "async def GET():\n        await asyncio.sleep(1)\n        return next(_runs)"
     if how == "sync":
-        body = "def GET():\n        import time\n        time.sleep(0.2)\n        return next(_runs)"
+        body = "def GET():\n        import time\n        time.sleep(1)\n        return next(_runs)"
     counted.serve({"a/route.py": SLOW + f"\n    {body}\n"})
     responses = asyncio.run(ask_all(counted, 500))
     assert [one.content for one in responses] == [b"1"] * 500

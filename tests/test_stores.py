@@ -598,9 +598,9 @@ def test_a_store_in_several_servers_is_down_while_one_of_them_is(
 def test_a_slow_redis_is_left_alone_after_three_calls(open_: Callable[..., Any], redis: RedisServer) -> None:
     """Invariant 45: slow, though each answer comes in time."""
     with TCPProxy(redis.port) as slow:
-        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.2)
+        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.5)
         eventually(lambda: answers(store))
-        slow.delay = 0.12
+        slow.delay = 0.3
         assert [answers(store) for _ in range(4)] == [True, True, True, False]
         slow.delay = 0
         eventually(lambda: answers(store))
@@ -612,10 +612,10 @@ def test_a_patient_store_leaves_a_redis_alone_whose_calls_take_too_long_as_a_who
 ) -> None:
     """Invariant 45: each trip to the server ends in time, and three of them do not."""
     with TCPProxy(redis.port) as slow:
-        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.2, is_patient=True)
+        store = open_(f"{BACKENDS}.redis.RedisCache", slow.url, timeout=0.5, is_patient=True)
         script = store.prepare("return 1")
         assert store.run(script, (), ()) == 1
-        slow.delay = 0.12
+        slow.delay = 0.3
         for _ in range(3):
             redis.tell("SCRIPT FLUSH")
             assert store.run(script, (), ()) == 1
