@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from django_routehandlers.caching.counting import current_counting
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.current import forget_cache
 from django_routehandlers.caching.redis_store import RedisStore
+from django_routehandlers.caching.refusals import LONGEST, Refusals
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.policies.throttle import Throttle, Use
 from throttle_sites import WAYS, Answer, aask, application_of, ask
@@ -272,11 +274,57 @@ def test_requests_pass_quickly_where_they_cannot_be_counted(
         assert json.loads(refused.body)["detail"] == "How often clients ask cannot be counted at the moment."
 
 
+def calls_of_scripts(server: RedisServer) -> int:
+    found = re.search(rb"cmdstat_evalsha:calls=(\d+)", server.tell("INFO commandstats"))
+    return int(found[1]) if found else 0
+
+
+def test_a_flood_costs_a_call_a_second(site: Site, way: str, redis: RedisServer) -> None:
+    """What is refused uses nothing, so that a server would say the same again."""
+    site.serve({"x/route.py": ROUTE.format(rate="5/hour", kind="async def")})
+    assert [ask(way, "GET", "/x").status for _ in range(6)] == [200] * 5 + [429]
+    before, began = calls_of_scripts(redis), time.monotonic()
+    answers = [ask(way, "GET", "/x") for _ in range(60)]
+    assert {answer.status for answer in answers} == {429}
+    assert calls_of_scripts(redis) - before <= time.monotonic() - began + 1
+    assert {answer.left[0] for answer in answers} == {0}
+    # Nobody else is refused.
+    assert ask(way, "GET", "/x", "192.0.2.9").status == 200
+
+
+def test_a_refusal_is_repeated_until_it_is_over_and_no_longer_than_a_second() -> None:
+    clock = Clock()
+    refusals = Refusals(clock)
+    many, few = one("5/hour", "many"), one("9/second", "few")
+    refusals.note([many], [Use(4, 3000.0, is_exceeded=False)])
+    assert refusals.repeated([many]) is None
+    refusals.note([many, few], [Use(5, 3000.0, is_exceeded=True), Use(1, 0.2, is_exceeded=False)])
+    clock.now += 0.5
+    assert refusals.repeated([many, few]) == [Use(5, 2999.5, is_exceeded=True), Use(1, 0.0, is_exceeded=False)]
+    assert refusals.repeated([many]) is None
+    clock.now += 0.5
+    assert refusals.repeated([many, few]) is None
+    refusals.note([few], [Use(9, 0.25, is_exceeded=True)])
+    clock.now += 0.25
+    assert refusals.repeated([few]) is None
+
+
+def test_no_more_refusals_are_remembered_than_ten_thousand() -> None:
+    """Invariant 24."""
+    refusals = Refusals(Clock())
+    asked = [[one("5/hour", client=str(number))] for number in range(10_001)]
+    for each in asked:
+        refusals.note(each, [Use(5, 3000.0, is_exceeded=True)])
+    assert [refusals.repeated(each) is None for each in (asked[0], asked[1], asked[-1])] == [True, False, False]
+
+
 def test_flushed_server_counts_from_the_beginning(site: Site, way: str, redis: RedisServer) -> None:
     site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
     assert [ask(way, "GET", "/x").status for _ in range(2)] == [200, 429]
     redis.tell("SCRIPT FLUSH")
     redis.flush()
+    # What was refused is remembered for that long.
+    time.sleep(LONGEST)
     assert [ask(way, "GET", "/x").status for _ in range(2)] == [200, 429]
 
 
@@ -293,11 +341,11 @@ def test_server_that_is_slow_is_asked_all_the_same(site: Site, redis: RedisServe
     site.settings.CACHES = caches(redis)
     site.serve({"x/route.py": ROUTE.format(rate="1/hour", kind="async def")})
     assert ask("engine", "GET", "/x").status == 200
-    for _ in range(4):
+    for number in range(4):
         paused = threading.Timer(0.3, redis.resume)
         redis.pause()
         paused.start()
-        assert ask("engine", "GET", "/x").status == 429
+        assert ask("engine", "GET", "/x", f"192.0.2.{100 + number}").left[0] == 0
         paused.join()
     redis.restart()
     forget_cache()

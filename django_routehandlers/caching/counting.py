@@ -11,6 +11,7 @@ from django.core.signals import setting_changed
 from django_routehandlers.caching.awaited_calls import AwaitedCalls
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.redis_store import RedisStore
+from django_routehandlers.caching.refusals import Refusals
 from django_routehandlers.caching.stores import open_store
 from django_routehandlers.clocks import current_clock, monotonic
 from django_routehandlers.conf import SETTING, get_config
@@ -35,18 +36,34 @@ class Counting:
         self.counts = counts
         # Beside the event loop.
         self._calls = AwaitedCalls(timeout, "throttle", self._tell) if counts.blocks else None
+        self._refusals = Refusals() if counts.blocks else None
         self._told_at: float | None = None
 
     def judge(self, asked: Sequence[Counted]) -> list[Use]:
         """See ``Counts.judge()``."""
-        # A key that names no client leaves nothing to ask a server for.
-        return self.counts.judge(asked) if asked else []
+        if (known := self._known(asked)) is not None:
+            return known
+        return self._noted(asked, self.counts.judge(asked))
 
     async def ajudge(self, asked: Sequence[Counted]) -> list[Use]:
         """As ``judge()``, on an event loop, which never waits for it."""
-        if not asked or self._calls is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
+        if (known := self._known(asked)) is not None:
+            return known
+        if self._calls is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
             return self.judge(asked)
-        return await self._calls.run(self.counts.judge, asked)
+        return self._noted(asked, await self._calls.run(self.counts.judge, asked))
+
+    def _known(self, asked: Sequence[Counted]) -> list[Use] | None:
+        """Return what need not be asked for: of a client that nothing counts, or that was refused a moment ago."""
+        # A key that names no client leaves nothing to ask a server for.
+        if not asked:
+            return []
+        return None if self._refusals is None else self._refusals.repeated(asked)
+
+    def _noted(self, asked: Sequence[Counted], uses: list[Use]) -> list[Use]:
+        if self._refusals is not None:
+            self._refusals.note(asked, uses)
+        return uses
 
     def close(self) -> None:
         """End the threads, and close the connections."""
