@@ -119,11 +119,20 @@ class RouteASGIHandler(ShortWay):
         scope[SCOPE_KEY] = None
         try:
             async with request_streams():
-                exchange = Exchange(scope, receive, send, _is_limited, self._shutdown)
-                await super().handle(scope, exchange, exchange.send)
+                work = self.at_once(scope, receive, send)
+                if work is None or not await work:
+                    exchange = self._exchange(scope, receive, send)
+                    await super().handle(scope, exchange, exchange.send)
         finally:
             # In a task: the server answers the next request of the connection when this call has returned.
             end_request(scope, self.background.start)
+
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+        return Exchange(scope, receive, send, _is_limited, self._shutdown)
+
+    def whole_send(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Return what sends a response that is out of the ordinary, such as a stream."""
+        return self._exchange(scope, receive, send).send
 
     def send_behind_content(self, send: Send) -> Send:
         """Return what sends the response to a request whose content has been read to its end."""

@@ -198,3 +198,64 @@ def test_a_client_that_leaves_ends_the_view(serve: Serve, short: list[bool]) -> 
 
     assert asyncio.run(leave()) == []
     assert (ended, short) == (["cancelled"], [True])
+
+
+SCOPE = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/x", "query_string": b""}
+
+
+async def answered(application: Any, messages: list[Any], *fields: tuple[bytes, bytes]) -> tuple[bytes, int]:
+    """Return the content of the answer to a GET, and how many of the messages that come were asked for."""
+    left, sent = list(messages), list[Any]()
+
+    async def receive() -> Any:
+        if left:
+            return left.pop(0)
+        return await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {**SCOPE, "headers": [(b"host", b"testserver"), *fields]}
+    await asyncio.wait_for(application(scope, receive, send), 10)
+    return body(sent), len(messages) - len(left)
+
+
+REQUEST = {"type": "http.request", "body": b"", "more_body": False}
+
+
+def test_a_get_without_content_asks_the_server_for_nothing_until_its_view_waits(serve: Serve) -> None:
+    async def ready(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(request.body + b"ready")
+
+    async def waits(request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(0.01)
+        return HttpResponse("waited")
+
+    assert asyncio.run(answered(serve(x=ready), [REQUEST])) == (b"ready", 0)
+    assert asyncio.run(answered(serve(x=waits), [REQUEST])) == (b"waited", 1)
+    # A server may say that there is nothing more in a message of its own.
+    assert asyncio.run(answered(serve(x=waits), [{**REQUEST, "more_body": True}, REQUEST])) == (b"waited", 2)
+
+
+def test_a_get_that_tells_of_content_has_it(serve: Serve) -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(request.body)
+
+    for field in ((b"content-length", b"3"), (b"transfer-encoding", b"chunked")):
+        assert asyncio.run(answered(serve(x=view), [{**REQUEST, "body": b"abc"}], field)) == (b"abc", 1)
+
+
+@pytest.mark.parametrize("messages", [[REQUEST, {"type": "http.disconnect"}], [{"type": "http.disconnect"}]])
+def test_a_client_that_leaves_a_get_without_content_ends_its_view(serve: Serve, messages: list[Any]) -> None:
+    """Invariant 61, for one that has left before anybody listened too."""
+    ended: list[str] = []
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.append("cleaned up")
+        return HttpResponse()
+
+    assert asyncio.run(answered(serve(x=view), messages)) == (b"", len(messages))
+    assert ended == ["cleaned up"]

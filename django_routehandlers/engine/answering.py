@@ -47,7 +47,7 @@ class Answering(Chain):
             or BaseHandler.resolve_request is not _RESOLVE_REQUEST
         ):
             return super().resolve_request(request)
-        resolver = get_resolver()
+        resolver = get_resolver(setting("ROOT_URLCONF"))
         static = self._static
         if static is None or static.resolver is not resolver:
             static = self._static = StaticMatches(resolver)
@@ -74,7 +74,10 @@ class Answering(Chain):
     async def _get_response_async(self, request: HttpRequest) -> Any:
         if BaseHandler._get_response_async is not _CALL_VIEW:  # type: ignore[attr-defined]
             return await cast("Any", super())._get_response_async(request)
-        view, args, kwargs = self.resolve_request(request)
+        match: Any = self.resolve_request(request)
+        # Its __getitem__ would be called four times.
+        is_djangos = match.__class__ is ResolverMatch
+        view, args, kwargs = (match.func, match.args, match.kwargs) if is_djangos else match
         response: Any = None
         for hook in vars(self)["_view_middleware"]:
             if hook.__class__ is Hook and (hook.is_free is None or hook.is_free(request, view)):

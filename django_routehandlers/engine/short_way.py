@@ -7,6 +7,8 @@ the ordinary on its way in goes the whole way, as if nothing had been; on its wa
 """
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import AsyncToSync
@@ -26,13 +28,16 @@ from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.leaving import run_unless_left
 from django_routehandlers.engine.live_settings import setting
 from django_routehandlers.engine.receivers import STARTED, are_djangos
-from django_routehandlers.engine.stepping import unbroken
+from django_routehandlers.engine.stepping import Work, unbroken
 from django_routehandlers.engine.threads import RequestThread, request_thread
 
 _CREATE_REQUEST = as_released(ASGIHandler, "create_request")
 _CLOSE, _CLOSE_STREAM = as_released(HttpRequest, "close"), as_released(asgi.ASGIRequest, "close")
 _CALLED = frozenset({"get_response_async", "run_get_response", "create_request", "send_response", "resolve_request"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+# Versions of HTTP in which content is told by a field.
+_TOLD = ("1.0", "1.1")
+_FIELDS_OF_OTHERS = frozenset({b"cookie", b"content-length", b"transfer-encoding"})
 
 
 class ShortWay(EngineHandler):
@@ -59,20 +64,47 @@ class ShortWay(EngineHandler):
         """Return what sends the response to a request whose content has been read to its end."""
         return send
 
+    def whole_send(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Return what sends a response that is out of the ordinary, such as a stream."""
+        return send
+
+    def at_once(self, scope: Scope, receive: Receive, send: Send) -> Work | None:
+        """
+        Return what answers a request that is surely without content, and seems plain; ``None`` for any other.
+
+        It returns whether the request is plain; nothing has been done for one that is not. *receive* is called only
+        while the view waits, as all that can come is that the client has left.
+        """
+        if scope["method"] not in ("GET", "HEAD") or scope.get("http_version", "1.1") not in _TOLD:
+            return None
+        for name, _ in scope["headers"]:
+            if name in _FIELDS_OF_OTHERS:
+                return None
+        if setting("FORCE_SCRIPT_NAME") or scope.get("root_path") or not self._may_be_short():
+            return None
+        whole_send = partial(self.whole_send, scope, receive, send)
+        return self._answer_short(scope, io.BytesIO(), partial(self._listen, receive), send, whole_send)
+
+    async def _listen(self, receive: Receive) -> None:
+        """Wait for the client to leave; its request may still be there, without content."""
+        while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+            pass
+        if message["type"] == "http.disconnect":
+            raise RequestAborted
+        await self.listen_for_disconnect(receive)
+
     async def answer(self, scope: Scope, content: Any, receive: Receive, send: Send) -> None:
         """Answer a request whose content has been received."""
-        if not (self._may_be_short(scope, content) and await self._answer_short(scope, content, receive, send)):
-            await super().answer(scope, content, receive, send)
+        if _is_plain(scope, content) and self._may_be_short():
+            listen = partial(self.listen_for_disconnect, receive)
+            if await self._answer_short(scope, content, listen, self.send_behind_content(send), lambda: send):
+                return
+        await super().answer(scope, content, receive, send)
 
-    def _may_be_short(self, scope: Scope, content: Any) -> bool:
+    def _may_be_short(self) -> bool:
         # Within a sync caller there is somebody else's thread, which it waits in.
         if not self._is_open or self.has_set_prefix or request_thread.get() is None:
             return False
-        if content.__class__ is not io.BytesIO or scope["method"] not in _METHODS:
-            return False
-        for name, _ in scope["headers"]:
-            if name == b"cookie":
-                return False
         own = vars(self)
         return (
             # What was put into this handler later counts.
@@ -83,7 +115,9 @@ class ShortWay(EngineHandler):
             and are_djangos(signals.request_started, STARTED)
         )
 
-    async def _answer_short(self, scope: Scope, content: Any, receive: Receive, send: Send) -> bool:
+    async def _answer_short(
+        self, scope: Scope, content: Any, listen: Callable[[], Work], send: Send, whole_send: Callable[[], Send]
+    ) -> bool:
         """Answer a request that is plain; return whether it is one."""
         try:
             request = self.request_class(scope, content)
@@ -96,8 +130,7 @@ class ShortWay(EngineHandler):
             self.urlconf.set(urlconf)
         ending = _Ending()
         try:
-            work = self._respond(request, ending, send)
-            await run_unless_left(work, lambda: self.listen_for_disconnect(receive))
+            await run_unless_left(self._respond(request, ending, send, whole_send), listen)
         except RequestAborted:
             # As Django has it, whoever raises it.
             pass
@@ -106,7 +139,9 @@ class ShortWay(EngineHandler):
                 await unbroken(self.finish(ending.response))
         return True
 
-    async def _respond(self, request: HttpRequest, ending: "_Ending", send: Send) -> None:
+    async def _respond(
+        self, request: HttpRequest, ending: "_Ending", send: Send, whole_send: Callable[[], Send]
+    ) -> None:
         run = self._run
         reached = within = 0 if run is None else len(run.layers)
         try:
@@ -120,12 +155,11 @@ class ShortWay(EngineHandler):
         self.adopt(response)
         if response.status_code < 400 and closes_at_once(response, None) and _has_nothing_to_close(request):
             ending.is_short = True
-            send = self.send_behind_content(send)
             await send(start_of(response))
             await send({"type": "http.response.body", "body": response.content})
         else:
             await self.note(request, response)
-            await self.send_response(response, send)
+            await self.send_response(response, whole_send())
 
     def _end_at_once(self, request: HttpRequest, ending: "_Ending") -> bool:
         """End a request with nothing to be closed; return whether it is one."""
@@ -142,6 +176,15 @@ class ShortWay(EngineHandler):
         ending.response.closed = True
         self.urlconf.unset()
         return True
+
+
+def _is_plain(scope: Scope, content: Any) -> bool:
+    if content.__class__ is not io.BytesIO or scope["method"] not in _METHODS:
+        return False
+    for name, _ in scope["headers"]:  # noqa: SIM110 - for each request: a generator takes several times as long
+        if name == b"cookie":
+            return False
+    return True
 
 
 def _has_nothing_to_close(request: HttpRequest) -> bool:

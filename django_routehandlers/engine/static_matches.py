@@ -12,6 +12,7 @@ from typing import Any
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, converters
 from django.urls.resolvers import RegexPattern, RoutePattern
 
+from django_routehandlers.engine.internals import as_released
 from django_routehandlers.engine.resolving import resolve
 
 _CONVERTERS = frozenset(
@@ -25,6 +26,10 @@ _CONVERTERS = frozenset(
 )
 
 
+_MAKE = as_released(ResolverMatch, "__init__")
+_COPIED = ("kwargs", "tried", "captured_kwargs", "extra_kwargs", "app_names", "namespaces")
+
+
 class _Unstable(Exception):
     """What a path resolves to may be something else the next time."""
 
@@ -35,12 +40,8 @@ class _Known:
 
     pattern: Any
     """The pattern that has the view, where it is one of Django's."""
-    func: Any
-    kwargs: dict[str, Any]
-    names: tuple[str | None, list[str], list[str]]
-    route: str
-    tried: list[Any]
-    extra_kwargs: dict[str, Any]
+    attributes: dict[str, Any]
+    """Those of the match."""
     sources: list[tuple[Any, Any]]
     """Lists of patterns, and their arguments, each with a copy: projects and tests change them in place."""
 
@@ -53,19 +54,18 @@ class _Known:
 
     def match(self) -> ResolverMatch:
         """Return the match, made anew."""
-        name, app_names, namespaces = self.names
-        return ResolverMatch(
-            self.func if self.pattern is None else self.pattern.callback,
-            (),
-            {**self.kwargs},
-            name,
-            app_names,  # type: ignore[arg-type] - the stubs have them as optional strings
-            namespaces,  # type: ignore[arg-type]
-            self.route,
-            [*self.tried],
-            captured_kwargs={},
-            extra_kwargs={**self.extra_kwargs},
-        )
+        known = self.attributes
+        func = known["func"] if self.pattern is None else self.pattern.callback
+        if func is not known["func"] or ResolverMatch.__init__ is not _MAKE:
+            copied = {name: known[name].copy() for name in _COPIED}
+            return ResolverMatch(func, (), url_name=known["url_name"], route=known["route"], **copied)
+        # What its constructor works out is the same each time, and takes most of the time that all of this takes.
+        match = ResolverMatch.__new__(ResolverMatch)
+        own = vars(match)
+        own.update(known)
+        for name in _COPIED:
+            own[name] = own[name].copy()
+        return match
 
 
 class StaticMatches:
@@ -116,14 +116,10 @@ class StaticMatches:
         except _Unstable:
             return
         if pattern is not None:
+            attributes: dict[str, Any] = {**vars(match), "captured_kwargs": {}}
             known[path] = _Known(
                 pattern if isinstance(pattern, URLPattern) else None,
-                match.func,
-                {**match.kwargs},
-                (match.url_name, [*match.app_names], [*match.namespaces]),
-                match.route,
-                [*match.tried],
-                {**match.extra_kwargs},
+                attributes | {name: attributes[name].copy() for name in _COPIED},
                 sources,
             )
 
