@@ -262,7 +262,7 @@ def _throttle(table: RouteTable) -> Iterator[CheckMessage]:
 
 
 def _limits(table: RouteTable) -> list[tuple[Route, Throttle]]:
-    found = ((one.route, throttling_of_view(one.view)) for one in table.served)
+    found = ((one.route, throttling_of_view(one.view)) for one in table.served if get_config().THROTTLE_ENABLED)
     return [(route, limit) for route, limits in found if limits is not None for limit in limits.limits]
 
 

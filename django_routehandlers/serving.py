@@ -128,7 +128,8 @@ def _around(plans: Sequence[Plan], places: Sequence[Mapping[str, Any]], config: 
     return {
         "csrf": nearest("csrf", places, config.CSRF),
         "cors": nearest("cors", places, config.CORS),
-        "throttling": nearest("throttle", places, config.THROTTLE) if config.THROTTLE_ENABLED else None,
+        "throttling": nearest("throttle", places, config.THROTTLE),
+        "is_throttled": config.THROTTLE_ENABLED,
         "security": security,
         "challenge": challenge_for(plans, security, realm),
     }

@@ -36,6 +36,11 @@ PRODUCT = """
             "dynamic",
             {"policy": "dynamic", "why": "takes the request", "revalidate": None, "depends_on": None},
         ),
+        (
+            "from django.http import FileResponse\ndef GET() -> FileResponse: ...",
+            "dynamic",
+            {"policy": "dynamic", "why": "streams", "revalidate": None, "depends_on": None},
+        ),
         ('tags = ["a", "b"]\ndef GET(): ...', "60 s", {"tags": ["a", "b"]}),
         ("def tags(): return []\ndef GET(): ...", "60 s", {"tags": "function"}),
         ("depends_on = None\ndef GET(): ...", "60 s", {"depends_on": None}),

@@ -87,6 +87,13 @@ def text_of(html: str) -> str:
     return " ".join(" ".join(texts).split())
 
 
+def test_a_text_that_is_no_text_is_shown_escaped(site: Site) -> None:
+    """Of half a surrogate pair, which Python takes and UTF-8 does not."""
+    site.settings.DEBUG = True
+    site.serve({"x/route.py": 'def GET(page: str = "a\\ud800b"):\n    "Doc \\ud800 string."\n'})
+    assert "\\ud800" in ask(site, route=f"{site.label()}:/x", method="GET")
+
+
 def test_page_is_a_404_without_debug_for_all_but_staff_where_it_is_on(site: Site) -> None:
     site.serve({"x/route.py": "def GET() -> int: return 1"})
     assert site.client.get("/_routes/").status_code == 404

@@ -1,5 +1,7 @@
 """Who is told of a write: all who may hold an entry, be they other processes than the one that writes."""
 
+import logging
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,13 @@ LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION"
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
 pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_process_that_keeps_nothing_tells_those_that_do(settings: Any, tmp_path: Path) -> None:
@@ -51,3 +60,17 @@ def test_write_is_told_to_nobody_where_nobody_can_hold_an_entry(
     settings.ROUTEHANDLERS = {"CACHE_ENABLED": is_enabled}
     tables_written({"shop_price"})
     assert current_cache().counters.read()["invalidations"] == count
+
+
+def test_a_store_that_is_down_is_complained_of_once_by_many_writes(
+    settings: Any, unused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A migration may write a hundred times."""
+    url = f"redis://127.0.0.1:{unused_port}"
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}}
+    caplog.set_level(logging.INFO, "django_routehandlers.cache")
+    for number in range(3):
+        tables_written({f"table_{number}"})
+    told = [record.levelname for record in caplog.records if "A write to the database" in record.message]
+    assert told == ["ERROR", "INFO", "INFO"]
+    assert current_cache().versions.owed

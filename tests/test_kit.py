@@ -4,6 +4,7 @@ import asyncio
 import unittest
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.urls import NoReverseMatch
 from pydantic import BaseModel
 
 from conftest import Site
+from django_routehandlers import after
 from django_routehandlers.asgi import get_asgi_application
 from django_routehandlers.testing import (
     AsyncBrowserClient,
@@ -319,6 +321,16 @@ def test_call_does_after_what_the_handler_deferred(inputs: Callable[..., Any], s
     assert module.POST is route_handler("routes:items-id", "POST")
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_call_of_a_cached_get_says_why_it_may_not_defer(site: Site, kind: str) -> None:
+    source = f"from django_routehandlers import after\n\n\n{kind} GET():\n    after(print)\n"
+    site.serve({"a/route.py": source})
+    with pytest.raises(RuntimeError, match=r"after\(\) was called by a cached GET"):
+        call(route_handler("routes:a"))
+    with pytest.raises(RuntimeError, match="no request is being answered"):
+        after(print)
+
+
 def test_call_takes_a_request_in_the_place_of_inputs(inputs: Callable[..., Any]) -> None:
     request = RequestFactory().patch("/x", "text=b", content_type="application/x-www-form-urlencoded")
     assert call(route_handler("routes:items-id", "PATCH"), request=request, id=3).json() == ["PATCH", "b", ""]
@@ -536,14 +548,48 @@ def test_preflight_is_judged_by_what_it_asks_for(page: Ask) -> None:
         ({"method": "PUT", "origin": "https://evil.example"}, "Origin is"),
     ):
         response = page(APP, "preflight", "/a", **{"origin": APP, **options})
-        assert_cors_refused(response, APP)
+        assert_cors_refused(response, options.get("origin", APP))
         with pytest.raises(UnexpectedResponse, match=why):
             assert_cors_allowed(response, APP)
+
+
+def test_nothing_is_known_of_a_page_that_did_not_ask(page: Ask) -> None:
+    with pytest.raises(UnexpectedResponse, match="nobody knows .* the request's Origin is 'https://evil.example'"):
+        assert_cors_refused(page("https://evil.example", "get", "/a"), APP)
+    with pytest.raises(UnexpectedResponse, match="the request's Origin is None"):
+        assert_cors_refused(page(None, "get", "/a"), APP)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a.example/", "https://a.example:443", "https://A.example", " https://a.b", ""]
+)
+def test_an_origin_that_no_browser_sends_is_a_mistake(origin: str) -> None:
+    for check in (
+        BrowserClient,
+        partial(assert_cors_allowed, HttpResponse()),
+        partial(assert_cors_refused, HttpResponse()),
+    ):
+        with pytest.raises(ValueError, match=r"Write 'https|Write scheme"):
+            check(origin)
+
+
+def test_a_response_that_a_browser_gives_to_the_page_is_not_refused_for_its_vary() -> None:
+    response = HttpResponse(headers={"Access-Control-Allow-Origin": APP})
+    with pytest.raises(UnexpectedResponse, match="is allowed"):
+        assert_cors_refused(response, APP)
+
+
+def test_a_preflight_names_methods_as_they_are_sent(page: Ask) -> None:
+    response = page(APP, "preflight", "/a", origin=APP, method="PUT")
+    assert_cors_allowed(response, APP)
+    response.headers["Access-Control-Allow-Methods"] = "put"
+    assert_cors_refused(response, APP)
 
 
 @pytest.mark.parametrize(
     ("fields", "credentials", "why"),
     [
+        ({"Access-Control-Allow-Origin": APP, "Vary": "*"}, False, None),
         ({"Access-Control-Allow-Origin": "*"}, False, None),
         ({"Access-Control-Allow-Origin": "*"}, True, "Access-Control-Allow-Origin is '*'"),
         ({"Access-Control-Allow-Origin": APP, "Vary": "Accept, Origin"}, False, None),

@@ -37,6 +37,25 @@ def parameters_of(site: Site, source: str, *, route: str = "x") -> list[dict[str
     return operation_of(site, source, route=route).get("parameters", [])
 
 
+def test_names_of_fields_are_written_as_their_standards_write_them(site: Site) -> None:
+    source = (
+        "from typing import Annotated\n\nfrom django_routehandlers import Header\n\n"
+        "Text = Annotated[str, Header()]\n\n\ndef GET(last_event_id: Text, dnt: Text, x_id: Text):\n"
+        "    return [last_event_id, dnt, x_id]\n"
+    )
+    assert [one["name"] for one in parameters_of(site, source)] == ["Last-Event-ID", "DNT", "X-Id"]
+    fields = {"last-event-id": "7", "dnt": "1", "x-id": "a"}
+    assert site.client.get("/x", headers=fields).json() == ["7", "1", "a"]
+
+
+def test_the_document_says_what_holds_where_limits_are_counted(site: Site) -> None:
+    """Tests switch the counting off, and hold the document against the one that was published."""
+    site.settings.ROUTEHANDLERS = {"THROTTLE_ENABLED": False}
+    operation = operation_of(site, 'throttle = "1/hour"\n\n\ndef GET(request):\n    return 1\n')
+    assert "429" in operation["responses"]
+    assert [site.client.get("/x").status_code for _ in range(2)] == [200, 200]
+
+
 def test_document_of_all_kinds_of_handlers_is_valid(site: Site) -> None:
     site.serve(ROUTES)
     found = document_of(site)

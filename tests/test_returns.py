@@ -334,6 +334,7 @@ def test_an_annotation_without_json_form_is_a_fault(annotation: Any, what: str, 
     [
         (ServerSentEvent[int], "AsyncIterator[ServerSentEvent[int]]"),
         (ProductOut | str, "AsyncIterator[ProductOut | str]"),
+        (list[ProductOut], "AsyncIterator[ProductOut]"),
         (EventStreamResponse[int], "AsyncIterator[...], with the type of what is yielded"),
         (None, "AsyncIterator[...], with the type of what is yielded"),
         (int | HttpResponse, "AsyncIterator[...], with the type of what is yielded"),

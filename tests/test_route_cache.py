@@ -214,6 +214,13 @@ def test_head_is_answered_from_the_entry_of_get_and_never_makes_one(site: Site, 
     assert after.headers["ETag"] == filled.headers["ETag"]
 
 
+def test_head_of_a_stream_says_what_the_cache_did(site: Site, get: Get) -> None:
+    source = "from django.http import FileResponse\n\n\ndef GET():\n    return FileResponse(iter([b'a']))\n"
+    site.serve({"n/route.py": source})
+    found = [status(get("/n", method=method)) for method in ("HEAD", "GET")]
+    assert found == ["fwd=method", "fwd=uri-miss; detail=stream"]
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "PURGE"])
 def test_another_method_never_meets_the_entry_of_get(site: Site, get: Get, method: str) -> None:
     """Invariant 9."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 
 import pytest
@@ -296,17 +297,101 @@ def test_a_refusal_is_repeated_until_it_is_over_and_no_longer_than_a_second() ->
     clock = Clock()
     refusals = Refusals(clock)
     many, few = one("5/hour", "many"), one("9/second", "few")
-    refusals.note([many], [Use(4, 3000.0, is_exceeded=False)])
+    refusals.note([many], [Use(4, 3000.0, is_exceeded=False)], clock.now)
     assert refusals.repeated([many]) is None
-    refusals.note([many, few], [Use(5, 3000.0, is_exceeded=True), Use(1, 0.2, is_exceeded=False)])
+    refusals.note([many, few], [Use(5, 3000.0, is_exceeded=True), Use(0, 0.0, is_exceeded=False)], clock.now)
     clock.now += 0.5
-    assert refusals.repeated([many, few]) == [Use(5, 2999.5, is_exceeded=True), Use(1, 0.0, is_exceeded=False)]
+    assert refusals.repeated([many, few]) == [Use(5, 2999.5, is_exceeded=True), Use(0, 0.0, is_exceeded=False)]
     assert refusals.repeated([many]) is None
     clock.now += 0.5
     assert refusals.repeated([many, few]) is None
-    refusals.note([few], [Use(9, 0.25, is_exceeded=True)])
+
+
+def test_a_refusal_is_repeated_no_longer_than_all_that_it_says_is_true() -> None:
+    """What was told lasts from when the server was asked, however late it answers."""
+    clock = Clock()
+    refusals = Refusals(clock)
+    many, few = one("5/hour", "many"), one("9/second", "few")
+    refusals.note([many, few], [Use(5, 3000.0, is_exceeded=True), Use(1, 0.25, is_exceeded=False)], clock.now)
+    clock.now += 0.25
+    assert refusals.repeated([many, few]) is None
+    refusals.note([few], [Use(9, 0.5, is_exceeded=True)], clock.now)
+    refusals.note([few], [Use(9, 0.9, is_exceeded=True)], clock.now - 0.4)
+    clock.now += 0.25
+    assert refusals.repeated([few]) == [Use(9, 0.25, is_exceeded=True)]
+    refusals.note([few], [Use(9, 0.5, is_exceeded=True)], clock.now - 0.5)
     clock.now += 0.25
     assert refusals.repeated([few]) is None
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02])
+@pytest.mark.parametrize("way", ["ASGI", "engine"])
+def test_who_waits_in_the_queue_is_refused_as_soon_as_one_of_them_was(
+    site: Site, redis: RedisServer, way: str, delay: float
+) -> None:
+    """Else a flood fills the queue, and what waits too long in it passes."""
+    redis.flush()
+    with TCPProxy(redis.port) as slow:
+        site.settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": slow.url}}
+        site.serve({"x/route.py": ROUTE.format(rate="10/hour", kind="async def")})
+        slow.delay = delay
+        answers = asyncio.run(ask_together(way, 300))
+        slow.delay = 0
+    assert sorted(answer.status for answer in answers) == [200] * 10 + [429] * 290
+    forget_cache()
+
+
+def test_the_refusal_of_who_has_left_is_remembered(site: Site, redis: RedisServer) -> None:
+    redis.flush()
+    asked = [one("1/hour")]
+
+    async def leave() -> None:
+        task = asyncio.create_task(current_counting().ajudge(asked))
+        await asyncio.sleep(0.005)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def leave_all() -> None:
+        for _ in range(30):
+            await leave()
+
+    with (
+        TCPProxy(redis.port) as slow,
+        override_settings(CACHES={"default": {"BACKEND": BACKEND, "LOCATION": slow.url}}),
+    ):
+        assert [use.is_exceeded for _ in range(2) for use in current_counting().judge(asked)] == [False, True]
+        time.sleep(LONGEST)
+        slow.delay = 0.02
+        before = calls_of_scripts(redis)
+        asyncio.run(leave_all())
+        slow.delay = 0
+        assert calls_of_scripts(redis) - before <= 6
+
+
+def test_who_waits_while_the_counts_are_closed_is_told_so() -> None:
+    calls = AwaitedCalls(5, "test", print)
+
+    async def run() -> list[BaseException | None]:
+        waiting = [asyncio.create_task(calls.run(time.sleep, 0.2)) for _ in range(8)]
+        await asyncio.sleep(0.05)
+        calls.close()
+        return list(await asyncio.gather(*waiting, calls.run(time.sleep, 0), return_exceptions=True))
+
+    ends = asyncio.run(run())
+    assert [type(end) for end in ends] == [type(None)] * 4 + [StoreError] * 5
+
+
+def test_what_was_counted_before_the_clock_stepped_back_counts_for_one_period() -> None:
+    clock = Clock()
+    counts = MemoryCounts(clock)
+    asked = [one("2/minute")]
+    assert [counts.judge(asked)[0].is_exceeded for _ in range(3)] == [False, False, True]
+    clock.now -= 90_000
+    refused = counts.judge(asked)[0]
+    assert (refused.is_exceeded, refused.wait <= 66) == (True, True)
+    clock.now += refused.wait
+    assert not counts.judge(asked)[0].is_exceeded
 
 
 def test_no_more_refusals_are_remembered_than_ten_thousand() -> None:
@@ -314,7 +399,7 @@ def test_no_more_refusals_are_remembered_than_ten_thousand() -> None:
     refusals = Refusals(Clock())
     asked = [[one("5/hour", client=str(number))] for number in range(10_001)]
     for each in asked:
-        refusals.note(each, [Use(5, 3000.0, is_exceeded=True)])
+        refusals.note(each, [Use(5, 3000.0, is_exceeded=True)], 100.0)
     assert [refusals.repeated(each) is None for each in (asked[0], asked[1], asked[-1])] == [True, False, False]
 
 

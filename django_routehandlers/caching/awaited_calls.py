@@ -9,12 +9,13 @@ comes is not turned away by how long the last calls took: a busy process would l
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from django_routehandlers.caching.breaker import StoreError
 from django_routehandlers.clocks import monotonic
 
 _THREADS = 4
+_CLOSED = "The settings have changed, or the process ends."
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -40,13 +41,22 @@ class AwaitedCalls:
         Return what *function* returns, called on one of the threads.
 
         Raises:
-            StoreError: The call has not ended in time. Where it has begun, it goes on, and nobody waits for it.
+            StoreError: The call has not ended in time, or not begun before ``close()``. Where it has begun, it goes
+                on, and nobody waits for it.
         """
         ends = monotonic() + self._timeout
-        call = self._threads.submit(self._make, ends, lambda: function(*args, **kwargs))
+        try:
+            call = self._threads.submit(self._make, ends, lambda: function(*args, **kwargs))
+        except RuntimeError as error:
+            raise StoreError(_CLOSED) from error
         try:
             async with asyncio.timeout(self._timeout):
                 return await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            # By close(), which tells whoever waits in the same way as whoever cancels its task.
+            if call.cancelled() and not cast("asyncio.Task[object]", asyncio.current_task()).cancelling():
+                raise StoreError(_CLOSED) from None
+            raise
         except TimeoutError:
             if call.done() and not call.cancelled():
                 # It has ended in time: the event loop is behind. It may be a flood that a limit is to stop.

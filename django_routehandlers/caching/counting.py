@@ -9,6 +9,7 @@ from threading import Lock
 from django.core.signals import setting_changed
 
 from django_routehandlers.caching.awaited_calls import AwaitedCalls
+from django_routehandlers.caching.breaker import StoreError
 from django_routehandlers.caching.counts import Counted, Counts, MemoryCounts, RedisCounts
 from django_routehandlers.caching.redis_store import RedisStore
 from django_routehandlers.caching.refusals import Refusals
@@ -43,7 +44,12 @@ class Counting:
         """See ``Counts.judge()``."""
         if (known := self._known(asked)) is not None:
             return known
-        return self._noted(asked, self.counts.judge(asked))
+        if self._refusals is None:
+            return self.counts.judge(asked)
+        began = self._refusals.now()
+        uses = self.counts.judge(asked)
+        self._refusals.note(asked, uses, began)
+        return uses
 
     async def ajudge(self, asked: Sequence[Counted]) -> list[Use]:
         """As ``judge()``, on an event loop, which never waits for it."""
@@ -51,7 +57,13 @@ class Counting:
             return known
         if self._calls is None or (isinstance(self.counts, RedisCounts) and self.counts.is_out):
             return self.judge(asked)
-        return self._noted(asked, await self._calls.run(self.counts.judge, asked))
+        try:
+            # Who was refused while others waited in the queue need not be asked for when its turn comes.
+            return await self._calls.run(self.judge, asked)
+        except StoreError:
+            if (known := self._known(asked)) is not None:
+                return known
+            raise
 
     def _known(self, asked: Sequence[Counted]) -> list[Use] | None:
         """Return what need not be asked for: of a client that nothing counts, or that was refused a moment ago."""
@@ -59,11 +71,6 @@ class Counting:
         if not asked:
             return []
         return None if self._refusals is None else self._refusals.repeated(asked)
-
-    def _noted(self, asked: Sequence[Counted], uses: list[Use]) -> list[Use]:
-        if self._refusals is not None:
-            self._refusals.note(asked, uses)
-        return uses
 
     def close(self) -> None:
         """End the threads, and close the connections."""

@@ -144,6 +144,9 @@ class MemoryCounts:
         known = clients.get(one.client, {})
         for cell in [cell for cell in known if cell < part - PARTS]:
             del known[cell]
+        # The clock of a test may step back. What it has counted in the future counts as of now.
+        if ahead := [cell for cell in known if cell > part]:
+            known[part] = known.get(part, 0) + sum(known.pop(cell) for cell in ahead)
         if not known:
             # Another limit may refuse the request, so that nothing is counted.
             clients.pop(one.client, None)

@@ -98,10 +98,12 @@ def tables_written(tables: Iterable[str]) -> None:
         return
     # The first is what tells a reader of the second that something was written.
     tags = [EVERY_WRITE, *(ANY_TABLE if table == "*" else table_tag(table) for table in tables)]
+    is_known = bool(current_cache().versions.owed)
     try:
         _bump(tags)
     except StoreError:
-        _log("A write to the database", tags)
+        # A migration may write a hundred times, and all that is to be said has been said of the first.
+        _log("A write to the database", tags, logging.INFO if is_known else logging.ERROR)
 
 
 def _invalidate(tags: Sequence[str], name: str) -> None:
@@ -152,8 +154,9 @@ def _bump(tags: Sequence[str]) -> None:
     cache.versions.bump(tags)
 
 
-def _log(what: str, tags: Sequence[str]) -> None:
-    logging.getLogger("django_routehandlers.cache").error(
+def _log(what: str, tags: Sequence[str], level: int = logging.ERROR) -> None:
+    logging.getLogger("django_routehandlers.cache").log(
+        level,
         "%s could not be told to the store of the route cache, which cannot be reached. This process serves nothing "
         "older, and tells the store as soon as it can. Tags: %s",
         what,

@@ -29,7 +29,7 @@ class Refusals:
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
+        self.now = clock
         self._lock = Lock()
         self._known: OrderedDict[_Key, tuple[float, Sequence[Use]]] = OrderedDict()
 
@@ -42,19 +42,27 @@ class Refusals:
             if (known := self._known.get(key)) is None:
                 return None
             told_at, uses = known
-            since = self._clock() - told_at
+            since = self.now() - told_at
             if since >= _lasts(uses):
                 del self._known[key]
                 return None
         return [Use(use.used, max(0.0, use.wait - since), use.is_exceeded) for use in uses]
 
-    def note(self, asked: Sequence[Counted], uses: Sequence[Use]) -> None:
-        """Remember *uses*, if one of them is exceeded."""
+    def note(self, asked: Sequence[Counted], uses: Sequence[Use], at: float) -> None:
+        """
+        Remember *uses*, if one of them is exceeded.
+
+        Args:
+            at: What ``now()`` was before the server was asked. It may take long to answer, and no time that it
+                has told may seem to begin later than it did.
+        """
         if not any(use.is_exceeded for use in uses):
             return
         key = _key(asked)
         with self._lock:
-            self._known[key] = self._clock(), uses
+            if key in self._known and self._known[key][0] > at:
+                return
+            self._known[key] = at, uses
             self._known.move_to_end(key)
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
@@ -65,4 +73,5 @@ def _key(asked: Sequence[Counted]) -> _Key:
 
 
 def _lasts(uses: Sequence[Use]) -> float:
-    return min(LONGEST, *(use.wait for use in uses if use.is_exceeded))
+    # What is told of the others is to be true as well.
+    return min(LONGEST, *(use.wait for use in uses if use.used))

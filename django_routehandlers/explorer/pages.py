@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from django.template import Context, Engine
+from django.utils.safestring import SafeString
 
 from django_routehandlers.openapi.paths import Asset, assets_of, page_assets
 
@@ -27,7 +28,9 @@ def assets() -> dict[str, Asset]:
 def render(template: str, values: Mapping[str, object]) -> str:
     """Return the HTML of a template of the package."""
     # No project's language or number format: the page is in English, and an id is no number to group.
-    return _engine().get_template(template).render(Context(values, use_l10n=False, use_tz=False))
+    text: str = _engine().get_template(template).render(Context(values, use_l10n=False, use_tz=False))
+    # What a route file writes may hold half a surrogate pair, which no page can. It is HTML as before.
+    return SafeString(text.encode(errors="backslashreplace").decode())
 
 
 @lru_cache(maxsize=1)

@@ -252,6 +252,17 @@ def after(function: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs
     deferred.add(Call(function, args, kwargs, copy_context()))
 
 
+class Forbidden:
+    """What a cached GET that is called by itself has in the place of ``Deferred``: ``after()`` raises."""
+
+    def __init__(self) -> None:
+        self._token = _current.set(_CACHED)
+
+    def leave(self, *, streams: bool | None) -> None:
+        """Allow it again."""
+        _current.reset(self._token)
+
+
 def forbid_after() -> None:
     """Have ``after()`` raise in this context, which is that of a cached GET."""
     _current.set(_CACHED)

@@ -32,7 +32,7 @@ from typing import (
     get_type_hints,
 )
 
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, StreamingHttpResponse
 from pydantic import TypeAdapter
 
 from django_routehandlers.handlers.adapters import first_line
@@ -82,6 +82,13 @@ class Members:
     """Whether ``Any`` or ``object`` is among them."""
     is_iterated: bool = False
     """Whether an iterator is among them, which is what a generator returns."""
+
+    @property
+    def are_streams_of_django(self) -> bool:
+        """Whether each of them is a stream of Django's, such as a file, which declares nothing."""
+        kinds = [get_origin(one) or one for one in self.others]
+        are_streams = all(isinstance(kind, type) and issubclass(kind, StreamingHttpResponse) for kind in kinds)
+        return bool(kinds) and are_streams and not (self.values or self.bodies or self.is_nullable)
 
 
 def resolved(annotation: Any, namespace: dict[str, Any]) -> Any:

@@ -216,8 +216,7 @@ def _why_dynamic(handler: BoundHandler, *, but_request: bool = False) -> str | N
     function = inspect.unwrap(handler.function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         return "streams"
-    answers = handler.returns.answers
-    return "streams" if answers and all(answer.is_stream for answer in answers) else None
+    return "streams" if handler.returns.is_stream else None
 
 
 def names_taken(function: Callable[..., Any]) -> frozenset[str] | None:

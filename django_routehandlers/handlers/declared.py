@@ -57,6 +57,8 @@ RESERVED = ("request", "params", "body", "query", "user")
 """Names of parameters that say what fills them."""
 
 # A field name is a token (RFC 9110, section 5.6.2); Django drops those with underscores, which proxies confuse.
+# Names that do not begin each of their words with one capital.
+_SPELLED = {"Last-Event-Id": "Last-Event-ID", "Dnt": "DNT", "Te": "TE"}
 _FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 
 
@@ -91,10 +93,15 @@ def declare(parameter: Parameter, segments: Iterable[str]) -> Declared:
     return _query(one)
 
 
+def _field_name(name: str) -> str:
+    key = "-".join(map(str.capitalize, name.split("_")))
+    return _SPELLED.get(key, key)
+
+
 def _marked(one: Declaration, marker: Marker) -> Input | Group:
     if isinstance(marker, Header):
         alias = alias_of(one)
-        key = marker.name or ("-".join(map(str.capitalize, alias.split("_"))) if alias == one.name else alias)
+        key = marker.name or (_field_name(alias) if alias == one.name else alias)
         if _FIELD_NAME.fullmatch(key) is None:
             what = f"{key!r} is no name of a header field that reaches Django: letters, digits and hyphens do."
             raise Unfillable("E049", what, f'Write `Header("{re.sub("[^A-Za-z0-9]+", "-", key).strip("-")}")`.')

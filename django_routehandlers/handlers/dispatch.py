@@ -56,6 +56,7 @@ def make_view(
     cors: CORS | None = None,
     fields: Fields = (),
     throttling: Throttling | None = None,
+    is_throttled: bool = True,
     security: Scheme | None = None,
     challenge: str | None = None,
     guard: Preconditions | None = None,
@@ -70,7 +71,7 @@ def make_view(
         layers: The middleware around the route, outermost first.
         csrf, cors: Name of the rule for unsafe requests; which other origins are answered, ``None`` for none.
         fields: Those of all of its responses.
-        throttling: How often a client may ask; ``None`` for any number.
+        throttling, is_throttled: How often a client may ask, ``None`` for any number; whether that is counted.
         security, challenge: How its clients prove who they are, and what a 401 asks for.
         guard: What judges preconditions; ``None``: nothing does before the handler runs.
     """
@@ -78,7 +79,8 @@ def make_view(
     around = {"middleware": tuple(layers), "csrf_rule": csrf, "route_cors": whole.cors, "route_fields": fields}
     about: dict[str, Any] = {"handlers": dict(handlers), "cached_get": cached, "cache_policy": policy, **around}
     about.update(route_security=security, route_challenge=challenge, throttling=throttling, preconditions=guard)
-    if whole.cached and (layers or throttling is not None):
+    about["counted"] = throttling if is_throttled else None
+    if whole.cached and (layers or about["counted"] is not None):
         about["within"] = sync_view(whole)
     return _wrapped(whole, layers, module, about) if layers else _bare(whole, module, about)
 
@@ -87,7 +89,7 @@ def _bare(table: MethodTable, module: str, about: Mapping[str, Any]) -> Views:
     handlers: Mapping[str, BoundHandler] = about["handlers"]
 
     def made(kind: Callable[[MethodTable], View]) -> View:
-        return _finished(with_throttle(kind(table), about["throttling"], answer_failure), module, about)
+        return _finished(with_throttle(kind(table), about["counted"], answer_failure), module, about)
 
     is_async = any(handler.is_written_async for handler in handlers.values())
     kinds = (async_view, sync_view) if is_async else (sync_view, async_view)
@@ -106,7 +108,7 @@ def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Ma
     kinds = {True: async_view, False: sync_view}
 
     def wrapped(*, is_async: bool) -> View:
-        within = with_throttle(kinds[is_async](table, answer_refusal), about["throttling"], answer_refusal)
+        within = with_throttle(kinds[is_async](table, answer_refusal), about["counted"], answer_refusal)
         return _finished(wrap(within, layers, table.handlers, is_async=is_async), module, about)
 
     view = wrapped(is_async=is_async)
@@ -117,7 +119,7 @@ def _wrapped(table: MethodTable, layers: Sequence[Layer], module: str, about: Ma
 
 
 def _finished(view: View, module: str, about: Mapping[str, Any]) -> View:
-    view = with_fields(with_rate_fields(view, about["throttling"]), about["route_fields"])
+    view = with_fields(with_rate_fields(view, about["counted"]), about["route_fields"])
     view = with_challenge(view, about["route_challenge"])
     view = with_cors(view, about["route_cors"])
     mark_view(view)

@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 
 from django.core import mail
 from django.http.response import HttpResponseBase
@@ -69,6 +69,8 @@ class Returns:
     """What encodes the data of an event."""
     yields_events: bool = False
     """Whether a generator is an event stream, not one of lines."""
+    is_stream: bool = False
+    """Whether the annotation names nothing but streams."""
     bodies: Mapping[int | None, TypedEncoder | None] = field(default_factory=lambda: {})
     """Status → what a ``JSONResponse`` is held against; ``None`` where any body will do."""
     _has_stream: bool = field(init=False, repr=False, compare=False)
@@ -212,8 +214,14 @@ def _refuse_generator(handler: Handler, annotation: Any) -> None:
     what = "the handler yields, so it returns an iterator, which the return annotation does not name."
     kind = "AsyncIterator" if is_async else "Iterator"
     if members.values and not (members.bodies or members.items or members.events or members.others):
-        raise NoAdapter(what, f"Write `{kind}[{' | '.join(map(type_text, members.values))}]`.")
+        raise NoAdapter(what, f"Write `{kind}[{' | '.join(map(type_text, map(_one_of, members.values)))}]`.")
     raise NoAdapter(what, f"Write `{kind}[...]`, with the type of what is yielded.")
+
+
+def _one_of(annotation: Any) -> Any:
+    """Return what is yielded by a handler that has returned a list before: its items."""
+    given = get_args(annotation)
+    return given[0] if get_origin(annotation) is list and given else annotation
 
 
 def _returns(members: Members) -> Returns:
@@ -238,6 +246,7 @@ def _returns(members: Members) -> Returns:
         item=_encoder(item),
         event=_encoder(event),
         yields_events=members.yields_events,
+        is_stream=members.are_streams_of_django or bool(answers and all(answer.is_stream for answer in answers)),
         bodies=encoders,
     )
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.engine.threads import RequestThread, request_thread
+from django_routehandlers.policies.outcome import take_over
 from django_routehandlers.responses.ndjson import NDJSONResponse
 from django_routehandlers.responses.stream import StreamResponse
 
@@ -60,6 +61,7 @@ def _without_stream(request: HttpRequest, response: HttpResponseBase) -> HttpRes
     bare.reason_phrase, bare.headers, bare.cookies = response.reason_phrase, response.headers, response.cookies
     # Not response.close(): the request has not finished, and middleware may still use the database.
     vars(bare)["_resource_closers"].extend(vars(response)["_resource_closers"])
+    take_over(response, bare)
     return bare
 
 

@@ -239,7 +239,8 @@ def _own(found: object) -> Client:
         raise documented(
             TypeError(f"The function `key` of a Throttle returned {found!r}. It returns text, or None."), _SECTION
         )
-    return _digest(f"key {found}")
+    # Not in an f-string: a class below str may write itself otherwise there.
+    return _digest("key " + found)
 
 
 def _digest(text: str) -> str:

@@ -234,7 +234,7 @@ def _wrong_origins(policy: CORS) -> Iterable[tuple[str, str]]:
             yield "origin_regexes", 'origins="*" stands alone: no pattern allows more. Remove one of the two.'
         return
     for origin in policy.origins:
-        if wrong := _wrong_origin(origin, has_credentials=policy.credentials):
+        if wrong := wrong_origin(origin, has_credentials=policy.credentials):
             yield "origins", wrong
     for one in policy.origin_regexes:
         try:
@@ -243,7 +243,8 @@ def _wrong_origins(policy: CORS) -> Iterable[tuple[str, str]]:
             yield "origin_regexes", f"{one!r} is no regular expression: {error}. Mend it."
 
 
-def _wrong_origin(origin: str, *, has_credentials: bool) -> str | None:
+def wrong_origin(origin: str, *, has_credentials: bool = False) -> str | None:
+    """Return why *origin* is none that a browser sends, with the remedy; ``None`` where it is one."""
     if origin == "null":
         remedy = "Any page can make a frame of that origin, and read what is private. Leave it out."
         return f'"null" goes with no credentials. {remedy}' if has_credentials else None

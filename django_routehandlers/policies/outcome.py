@@ -126,6 +126,12 @@ def is_routed(request: HttpRequest) -> bool:
     return getattr(request, "route_cache", None) is not None
 
 
+def take_over(response: HttpResponseBase, other: HttpResponseBase) -> None:
+    """Say of *other*, which is sent in the place of *response*, what was left with that."""
+    if (outcome := vars(response).get("route_cache")) is not None:
+        vars(other)["route_cache"] = outcome
+
+
 def own_outcome(request: HttpRequest, response: HttpResponseBase) -> CacheOutcome | None:
     """Return the outcome of *response* if it is the very one that the view has returned; else ``None``."""
     outcome: CacheOutcome | None = vars(response).get("route_cache")

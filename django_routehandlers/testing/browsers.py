@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django_routehandlers.testing.clients import AsyncRouteClient, RouteClient
+from django_routehandlers.testing.cross_origin import checked_origin
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -42,7 +43,7 @@ class _Page:
     def __init__(self, origin: str | None = None, *, host: str = "testserver", **defaults: Any) -> None:
         defaults.setdefault("enforce_csrf_checks", True)
         super().__init__(**defaults)
-        self.origin = f"https://{host}" if origin is None else origin
+        self.origin = f"https://{host}" if origin is None else checked_origin(origin)
         self.host = host
 
     def generic(

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_routehandlers.documentation import Section, documented
-from django_routehandlers.handlers.after import Deferred
+from django_routehandlers.handlers.after import Deferred, Forbidden
 from django_routehandlers.handlers.bound import BoundHandler
 from django_routehandlers.handlers.failures import answer_refusal
 from django_routehandlers.handlers.streaming import start, start_on_loop
@@ -88,8 +88,7 @@ def call(handler: _Handler, /, *, request: HttpRequest | None = None, user: Any 
         made.request.close()
         raise
     finally:
-        if deferred is not None:
-            deferred.leave(streams=streams)
+        deferred.leave(streams=streams)
     found = made.finished(response, RouteResponse)
     if not streams:
         close(found)
@@ -114,8 +113,7 @@ async def acall(
         await sync_to_async(made.request.close)()
         raise
     finally:
-        if deferred is not None:
-            deferred.leave(streams=streams)
+        deferred.leave(streams=streams)
     found = made.finished(response, AsyncRouteResponse)
     if not streams:
         await aclose(found)
@@ -161,11 +159,11 @@ class _Call:
         args, kwargs = plan.arguments(self.request, values)
         return args, {**kwargs, **self.given}
 
-    def deferred(self) -> Deferred | None:
+    def deferred(self) -> Deferred | Forbidden:
         # A cached GET may not use after(), here as anywhere.
         cached = cached_get_of(self.served.view)
         if cached is not None and cached.handler is self.bound:
-            return None
+            return Forbidden()
         return Deferred(self.request, {self.method: self.bound})
 
     def finished(self, response: HttpResponseBase, kind: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.policies.cors import wrong_origin
 from django_routehandlers.testing.replies import UnexpectedResponse
 from django_routehandlers.testing.sent import request_of, where
 
@@ -23,11 +24,14 @@ def assert_cors_allowed(response: HttpResponseBase, origin: str, *, credentials:
         credentials: Whether the page asks with cookies: ``credentials: "include"``.
 
     Raises:
-        UnexpectedResponse: It does not; the message says why, and what the response says.
+        UnexpectedResponse: It does not, or a cache would give the response to others; the message says why, and
+            what the response says.
+        ValueError: *origin* is none that a browser sends.
     """
-    if (why := next(_refusals(response, origin, credentials=credentials), None)) is not None:
-        said = {name: value for name, value in response.items() if _is_about_origins(name)}
-        raise UnexpectedResponse(f"{where(response)}: a page of {origin} is refused: {why} The response says {said}.")
+    checked_origin(origin)
+    why = _unlike_the_page(response, origin) or next(_refusals(response, origin, credentials=credentials), None)
+    if (why := why or _leak(response)) is not None:
+        raise UnexpectedResponse(f"{where(response)}: a page of {origin} is refused: {why} {_said(response)}")
 
 
 def assert_cors_refused(response: HttpResponseBase, origin: str, *, credentials: bool = False) -> None:
@@ -35,26 +39,55 @@ def assert_cors_refused(response: HttpResponseBase, origin: str, *, credentials:
     Fail where a browser lets a page of *origin* have *response*. See ``assert_cors_allowed()``.
 
     Raises:
-        UnexpectedResponse: It does.
+        UnexpectedResponse: It does, or the request was not of such a page, so that nothing is known.
+        ValueError: *origin* is none that a browser sends.
     """
+    checked_origin(origin)
+    if (why := _unlike_the_page(response, origin)) is not None:
+        raise UnexpectedResponse(f"{where(response)}: nobody knows whether a page of {origin} is refused: {why}")
     if next(_refusals(response, origin, credentials=credentials), None) is None:
-        said = {name: value for name, value in response.items() if _is_about_origins(name)}
-        raise UnexpectedResponse(f"{where(response)}: a page of {origin} is allowed. The response says {said}.")
+        raise UnexpectedResponse(f"{where(response)}: a page of {origin} is allowed. {_said(response)}")
+
+
+def checked_origin(origin: str) -> str:
+    """
+    Return *origin*.
+
+    Raises:
+        ValueError: It is none that a browser sends.
+    """
+    if (wrong := wrong_origin(origin)) is not None:
+        raise ValueError(wrong)
+    return origin
+
+
+def _unlike_the_page(response: HttpResponseBase, origin: str) -> str | None:
+    """Return why *response* says nothing of pages of *origin*; ``None`` where it does."""
+    request = request_of(response)
+    if request is None or (asked_by := request.headers.get("Origin")) == origin:
+        return None
+    return f"the request's Origin is {asked_by!r}. Send it as that page would, with BrowserClient({origin!r}) say."
+
+
+def _leak(response: HttpResponseBase) -> str | None:
+    if response.headers.get("Access-Control-Allow-Origin") == "*" or {"origin", "*"} & {*_names(response, "Vary")}:
+        return None
+    return "Vary does not name Origin, so that a cache gives it to others."
+
+
+def _said(response: HttpResponseBase) -> str:
+    return f"The response says { {name: value for name, value in response.items() if _is_about_origins(name)} }."
 
 
 def _refusals(response: HttpResponseBase, origin: str, *, credentials: bool) -> Iterator[str]:
     """Yield why a browser keeps *response* from the page."""
     request = request_of(response)
     sent: Mapping[str, str] = {} if request is None else request.headers
-    if (asked_by := sent.get("Origin")) != origin and request is not None:
-        yield f"the request's Origin is {asked_by!r}. Send it as that page would."
     allowed = response.headers.get("Access-Control-Allow-Origin")
     if allowed != origin and (allowed != "*" or credentials):
         yield f"Access-Control-Allow-Origin is {allowed!r}."
     if credentials and response.headers.get("Access-Control-Allow-Credentials") != "true":
         yield "Access-Control-Allow-Credentials is not 'true'."
-    if allowed != "*" and "origin" not in _members(response, "Vary"):
-        yield "Vary does not name Origin, so that a cache gives it to others."
     if request is not None and request.method == "OPTIONS" and "Access-Control-Request-Method" in sent:
         yield from _refusals_to_send(response, sent, credentials=credentials)
 
@@ -62,11 +95,12 @@ def _refusals(response: HttpResponseBase, origin: str, *, credentials: bool) -> 
 def _refusals_to_send(response: HttpResponseBase, sent: Mapping[str, str], *, credentials: bool) -> Iterator[str]:
     method = sent["Access-Control-Request-Method"]
     methods = _members(response, "Access-Control-Allow-Methods")
-    names = _members(response, "Access-Control-Allow-Headers")
+    names = _names(response, "Access-Control-Allow-Headers")
     is_any = not credentials
     if not 200 <= response.status_code < 300:
         yield f"the status of a preflight has to be one of success, and is {response.status_code}."
-    if method not in _SAFE_METHODS and method.lower() not in methods and not (is_any and "*" in methods):
+    # Names of methods are case-sensitive, those of fields are not.
+    if method not in _SAFE_METHODS and method not in methods and not (is_any and "*" in methods):
         yield f"Access-Control-Allow-Methods does not name {method}."
     for name in filter(None, sent.get("Access-Control-Request-Headers", "").split(",")):
         # The one field that "*" does not stand for.
@@ -75,7 +109,11 @@ def _refusals_to_send(response: HttpResponseBase, sent: Mapping[str, str], *, cr
 
 
 def _members(response: HttpResponseBase, field: str) -> list[str]:
-    return [one.strip().lower() for one in response.headers.get(field, "").split(",")]
+    return [one.strip() for one in response.headers.get(field, "").split(",")]
+
+
+def _names(response: HttpResponseBase, field: str) -> list[str]:
+    return [one.lower() for one in _members(response, field)]
 
 
 def _is_about_origins(name: str) -> bool:
