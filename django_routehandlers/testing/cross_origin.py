@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 
 from django.http.response import HttpResponseBase
 
+from django_routehandlers.documentation import Section, documented
 from django_routehandlers.policies.cors import wrong_origin
 from django_routehandlers.testing.replies import UnexpectedResponse
 from django_routehandlers.testing.sent import request_of, where
+
+_SECTION = Section("reference/testing", "Pages of other origins")
 
 # Fetch: a preflight need not allow these.
 _SAFE_METHODS = ("GET", "HEAD", "POST")
@@ -57,7 +60,7 @@ def checked_origin(origin: str) -> str:
         ValueError: It is none that a browser sends.
     """
     if (wrong := wrong_origin(origin)) is not None:
-        raise ValueError(wrong)
+        raise documented(ValueError(wrong), _SECTION)
     return origin
 
 
