@@ -599,7 +599,7 @@ def test_an_order_is_sent_when_it_has_been_placed(ask: Ask) -> None:
 
 def test_a_last_order_that_is_no_number_is_refused(ask: Ask) -> None:
     reply = ask("GET", "/api/orders/live", **{"Last-Event-ID": "forty"})
-    assert (reply.status, reply.faults) == (422, ["Last-Event-Id"])
+    assert (reply.status, reply.faults) == (422, ["Last-Event-ID"])
 
 
 NDJSON = "application/x-ndjson"
