@@ -493,6 +493,15 @@ _TIDYING = (
 )
 
 
+# What is told of a new connection. Django answers and logs errors in threads of a pool, where Sentry asks for the user,
+# and by chance in one that has a connection.
+_CONNECTING = (
+    ["db", "connect"],
+    ["event.django", "django_routehandlers.caching.queries._watch_connection"],
+    ["event.django", "engine_notes._watch"],
+)
+
+
 def _watch_sentry(options: Mapping[str, Any]) -> None:
     import sentry_sdk
     from sentry_sdk.integrations.django import DjangoIntegration
@@ -523,6 +532,7 @@ def _essence(event: Mapping[str, Any]) -> list[Any]:
     spans = [[span.get("op"), span.get("description")] for span in event.get("spans", ())]
     # Those of Django's that have nothing to tidy up are not called (see engine/receivers.py).
     spans = [span for span in spans if span[0] != "event.django" or span[1] not in _TIDYING]
+    spans = [span for span in spans if span not in _CONNECTING]
     asked = {name: value for name, value in event.get("request", {}).items() if name in ("url", "method", "data")}
     user = {name: str(value) for name, value in (event.get("user") or {}).items()}
     return [event.get("transaction"), event.get("logger"), event.get("level"), errors, spans, asked, user]
