@@ -26,6 +26,7 @@ from cache_servers import MemcachedServer, RedisServer, TCPProxy
 from clock import Clock, eventually
 from django_routehandlers.caching import known_versions as known_versions_module
 from django_routehandlers.caching.django_store import LocMemStore
+from django_routehandlers.caching.known_versions import KnownVersions
 from django_routehandlers.caching.stores import EPOCH, NullStore, Store, StoreError, open_store
 from django_routehandlers.caching.versions import ALL, TagVersions
 
@@ -902,6 +903,20 @@ def test_nothing_older_is_ever_valid_in_local_memory(history: list[Any], max_age
     world = World(LosingLocMemStore(), max_age, processes=1)
     for operation in history:
         world.do(operation)
+
+
+def test_what_is_read_between_two_changes_is_not_known_once_the_first_has_ended() -> None:
+    """Invariant 40: two threads change a tag at once, and a third has read what was there before both."""
+    known = KnownVersions()
+    first, second = known.change(["a"]), known.change(["a"])
+    known.learn(["a"], {"a": b"old"}, second, 1.0)
+    known.end_change({"a": b"one"}, first, 1.0)
+    assert not known.has("a", b"old", 0.0)
+    known.learn(["a"], {"a": b"old"}, second, 1.0)
+    assert not known.has("a", b"old", 0.0)
+    known.end_change({"a": b"two"}, second, 1.0)
+    known.learn(["a"], {"a": b"two"}, known.moment, 2.0)
+    assert known.has("a", b"two", 1.0)
 
 
 class Shuffle:

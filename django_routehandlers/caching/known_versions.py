@@ -104,12 +104,16 @@ class KnownVersions:
         with self._lock:
             self.moment += 1
             for tag, version in versions.items():
-                # Another change of the tag has begun meanwhile: which of the two the store has, is unknown.
-                if self._changed.get(tag, self._changed_before) == moment:
-                    self.owed.discard(tag)
-                    self._changed[tag] = self.moment
-                    if ALL not in self.owed:
-                        self.seen[tag] = version, written_at
+                is_last = self._changed.get(tag, self._changed_before) == moment
+                self._changed[tag] = self.moment
+                if not is_last:
+                    # Another change of the tag has begun meanwhile: which of the two the store has, is unknown. What
+                    # was read between their beginnings and this end may be older than this one.
+                    self.seen.pop(tag, None)
+                    continue
+                self.owed.discard(tag)
+                if ALL not in self.owed:
+                    self.seen[tag] = version, written_at
 
     def forget(self) -> None:
         """Forget what was known of a store that has been cleared."""
