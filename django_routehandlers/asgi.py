@@ -40,7 +40,7 @@ from django_routehandlers.engine.exchange import (
 from django_routehandlers.engine.internals import unknown_internals
 from django_routehandlers.engine.lifespan import answer_lifespan
 from django_routehandlers.engine.shared_caches import shared_caches
-from django_routehandlers.engine.short_way import ShortWay
+from django_routehandlers.engine.short_way import TOLD_BY_FIELDS, ShortWay
 from django_routehandlers.engine.shutdown import Shutdown
 from django_routehandlers.engine.workers import worker_pool
 from django_routehandlers.handlers.after import SCOPE_KEY, end_request
@@ -60,8 +60,6 @@ AFTER_GRACE = 10.0
 _logger = logging.getLogger("django_routehandlers")
 _Created = tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]
 _STOPS = "the server stops"
-# Versions of HTTP in which content without a length is told by a field.
-_CHUNKED = ("1.0", "1.1")
 _LINES = frozenset(media_type.encode() for media_type in LinesBody.media_types)
 
 
@@ -174,7 +172,7 @@ class RouteASGIHandler(ShortWay):
         scope = exchange.scope
         length, is_safe = stated_length(scope), scope["method"] in SAFE_METHODS
         # HTTP/2 has content of which no field tells.
-        if is_safe and not length and scope.get("http_version", "1.1") in _CHUNKED:
+        if is_safe and not length and scope.get("http_version", "1.1") in TOLD_BY_FIELDS:
             return await super().read_body(exchange.server_receive)
         if not is_safe and _arrives(scope):
             return cast("IO[bytes]", exchange.arrive())

@@ -35,8 +35,8 @@ _CREATE_REQUEST = as_released(ASGIHandler, "create_request")
 _CLOSE, _CLOSE_STREAM = as_released(HttpRequest, "close"), as_released(asgi.ASGIRequest, "close")
 _CALLED = frozenset({"get_response_async", "run_get_response", "create_request", "send_response", "resolve_request"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-# Versions of HTTP in which content is told by a field.
-_TOLD = ("1.0", "1.1")
+TOLD_BY_FIELDS = ("1.0", "1.1")
+"""Versions of HTTP in which a field tells of content without a length."""
 _FIELDS_OF_OTHERS = frozenset({b"cookie", b"content-length", b"transfer-encoding"})
 
 
@@ -75,7 +75,7 @@ class ShortWay(EngineHandler):
         It returns whether the request is plain; nothing has been done for one that is not. *receive* is called only
         while the view waits, as all that can come is that the client has left.
         """
-        if scope["method"] not in ("GET", "HEAD") or scope.get("http_version", "1.1") not in _TOLD:
+        if scope["method"] not in ("GET", "HEAD") or scope.get("http_version", "1.1") not in TOLD_BY_FIELDS:
             return None
         for name, _ in scope["headers"]:
             if name in _FIELDS_OF_OTHERS:
